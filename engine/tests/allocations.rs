@@ -3,15 +3,14 @@
 use allocation_counter::measure;
 use remora::{Connection, Database};
 
-fn filled() -> Connection {
-    let conn = Database::in_memory().unwrap().connect().unwrap();
+fn filled() -> remora::Result<Connection> {
+    let conn = Database::in_memory()?.connect()?;
     conn.execute_batch(
         "CREATE TABLE t (k BIGINT PRIMARY KEY, v BIGINT, name TEXT);
          CREATE INDEX by_name ON t (name);
          INSERT INTO t SELECT g, g * 10, 'a name that is not short: ' || g FROM generate_series(1, 1000) g",
-    )
-    .unwrap();
-    conn
+    )?;
+    Ok(conn)
 }
 
 /// The allocations of a hundred calls that follow a hundred others.
@@ -22,7 +21,7 @@ fn allocations(mut call: impl FnMut(i64)) -> u64 {
 
 #[test]
 fn prepared_reads_allocate_nothing() {
-    let conn = filled();
+    let conn = filled().unwrap();
     let mut by_key = conn.prepare("SELECT v, name FROM t WHERE k = $1").unwrap();
     let count = allocations(|key| {
         let length = by_key.query_row([key], |row| {
@@ -45,7 +44,7 @@ fn prepared_reads_allocate_nothing() {
 
 #[test]
 fn reads_of_a_text_allocate_nothing() {
-    let conn = filled();
+    let conn = filled().unwrap();
     let count = allocations(|key| {
         let v = conn.query_row("SELECT v FROM t WHERE k = $1", [key], |row| {
             row.get::<_, i64>(0)
@@ -58,7 +57,7 @@ fn reads_of_a_text_allocate_nothing() {
 /// The counter counts: what is prepared anew is allocated.
 #[test]
 fn a_statement_that_is_prepared_allocates() {
-    let conn = filled();
+    let conn = filled().unwrap();
     let count = allocations(|key| {
         let sql = format!("SELECT v FROM t WHERE k = {key}");
         assert!(conn.prepare(&sql).unwrap().exists([]).unwrap());

@@ -47,7 +47,7 @@ impl KeyPart {
         }
     }
 
-    /// What an expression of a key is, where nothing is to be computed.
+    /// The part of a key that an expression is, where nothing is to be computed.
     fn of(expr: &Expr) -> Option<Self> {
         match &expr.kind {
             ExprKind::Parameter(number) => Some(Self::Parameter(*number)),

@@ -15,12 +15,12 @@
 
 use super::frozen::Frozen;
 use super::layout::{Field, Layout};
-use super::row::{Image, RowRef};
+use super::row::{Image, RowRef, ShownColumn};
 use super::slots::{Base, Block};
 use crate::ids::{ColumnId, Slot};
 use crate::mvcc::Viewpoint;
 use crate::pool::prefetch;
-use crate::value::{DataType, take};
+use crate::value::{DataType, Value, take};
 
 /// The base row of a hot block that a viewpoint sees, with nothing chained over it when it was looked
 /// at.
@@ -134,5 +134,14 @@ impl<'a> Bare<'a> {
     #[inline(always)]
     pub fn is_null(self, column: IntColumn) -> bool {
         self.body[column.null_byte] & column.null_mask != 0
+    }
+
+    /// As [`RowRef::show`].
+    #[inline]
+    pub fn show(self, column: &ShownColumn, place: &mut Value) {
+        match &column.0 {
+            Some(field) => self.image().show(self.layout(), field, place),
+            None => *place = Value::Null,
+        }
     }
 }

@@ -2,8 +2,7 @@
 
 use super::call_guard::{CallUnderWay, InUse, in_use};
 use super::outcome::Outcome;
-use super::rows::Row;
-use super::statement::only_row;
+use super::rows::{Row, only_row};
 use crate::activity::{Interrupt, SessionRecord};
 use crate::error::{Error, Result};
 use crate::function::SearchPath;

@@ -263,6 +263,25 @@ impl<'a> Row<'a> {
     }
 }
 
+/// The row that a look-up has found, through `f`.
+#[inline]
+pub(super) fn only_row<T>(
+    found: bool,
+    columns: &[Field],
+    row: &[Value],
+    f: impl FnOnce(&Row<'_>) -> Result<T>,
+) -> Result<T> {
+    match found {
+        true => f(&Row::of_values(columns, row)),
+        false => Err(no_row()),
+    }
+}
+
+#[cold]
+pub(super) fn no_row() -> Error {
+    sql_error!(NO_DATA, "the query returned no rows")
+}
+
 mod sealed {
     pub trait Sealed {}
     impl Sealed for usize {}

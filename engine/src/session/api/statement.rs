@@ -2,15 +2,15 @@
 
 use super::connection::Connection;
 use super::export;
-use super::rows::{MappedRows, Row, Rows};
-use crate::error::{Error, Result, state};
+use super::rows::{MappedRows, Row, Rows, no_row, only_row};
+use crate::error::{Result, state};
 use crate::plan::Field;
 use crate::session::Params;
 use crate::session::execute::dispatch::{Output, Pipe};
 use crate::session::plans::call::Call;
 use crate::session::plans::prepared::Prepared;
 use arrow_array::RecordBatch;
-use remora_storage::{DataType, Value};
+use remora_storage::DataType;
 
 /// A statement that was parsed and planned once, to be run many times. It is planned again by
 /// itself after a change of the schema.
@@ -247,25 +247,6 @@ impl<'conn> Statement<'conn> {
     pub fn parameter_types(&self) -> &[DataType] {
         &self.prepared.plan.planned.parameters
     }
-}
-
-/// The row that a look-up has found, through `f`.
-#[inline]
-pub(super) fn only_row<T>(
-    found: bool,
-    columns: &[Field],
-    row: &[Value],
-    f: impl FnOnce(&Row<'_>) -> Result<T>,
-) -> Result<T> {
-    match found {
-        true => f(&Row::of_values(columns, row)),
-        false => Err(no_row()),
-    }
-}
-
-#[cold]
-fn no_row() -> Error {
-    sql_error!(NO_DATA, "the query returned no rows")
 }
 
 /// Turns the error of a query without rows into `None`.

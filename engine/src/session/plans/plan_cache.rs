@@ -169,7 +169,7 @@ impl PlanCache {
         !is_fresh
     }
 
-    /// What is kept for a key, be it good for the names of the moment or not.
+    /// The value of a key, be it good for the names of the moment or not.
     #[inline]
     pub(in crate::session) fn look(&mut self, key: Key<'_>) -> Option<&mut Kept> {
         let is_it = |entry: &Entry| *entry.text == *key.text;

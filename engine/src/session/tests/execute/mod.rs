@@ -1,4 +1,4 @@
-//! What happens to a statement on its way.
+//! The way of a statement.
 
 use super::*;
 
