@@ -55,6 +55,7 @@ mod scan;
 mod scroll;
 mod set;
 mod sort;
+mod transaction;
 mod trigger;
 mod window;
 
@@ -73,10 +74,11 @@ pub(crate) use meter::Profiling;
 pub(crate) use planner::{Planner, TableRules};
 pub(crate) use point::{PointRows, lock_point, point_select};
 pub(crate) use point_read::PointRead;
-pub(crate) use referential::{Said, Transaction, check_deferred, set_constraints};
+pub(crate) use referential::{Said, check_deferred, set_constraints};
 pub(crate) use scan::values::constants;
 pub(crate) use scroll::Scroll;
 pub(crate) use set::with::{Changing, Parts};
+pub(crate) use transaction::Transaction;
 
 use crate::error::{Error, Result};
 use crate::function::EvalContext;

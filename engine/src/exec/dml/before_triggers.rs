@@ -4,7 +4,6 @@
 //! and not before. A row that a trigger has itself changed or deleted is no longer what the statement has seen: that
 //! is 27000.
 
-use super::row_writer::RowWriter;
 use crate::error::{Error, Result, state};
 use crate::exec::ExecContext;
 use crate::exec::Transaction;
@@ -41,7 +40,7 @@ pub(super) fn before_insert(
 /// # Errors
 /// 27000, and those of the triggers.
 pub(super) fn before_update(
-    writer: &RowWriter<'_>,
+    firing: Option<&Firing>,
     table: &TableEntry,
     (row, assigned): (RowId, &[(ColumnId, Value)]),
     tx: &mut Transaction,
@@ -56,7 +55,7 @@ pub(super) fn before_update(
             slot.clone_from(value);
         }
     }
-    if let Some(firing) = writer.before_rows() {
+    if let Some(firing) = firing {
         if !firing.before_row(Some(&old), Some(&mut new), tx, context)? {
             return Ok(None);
         }

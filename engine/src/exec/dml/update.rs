@@ -188,7 +188,8 @@ impl<'p> RowUpdate<'p> {
         let table = &self.plan.table;
         let assigned = self.plan.assignments.iter().map(|(column, _)| *column);
         let assigned: Vec<(ColumnId, Value)> = assigned.zip(values).collect();
-        let Some((old, mut new)) = before_update(writer, table, (row, &assigned), tx, context)?
+        let Some((old, mut new)) =
+            before_update(writer.before_rows(), table, (row, &assigned), tx, context)?
         else {
             return Ok(false);
         };

@@ -3,7 +3,6 @@
 
 use super::children;
 use super::deferred;
-use super::deferred::Transaction;
 use super::error;
 use super::key_set::{FREE_BYTES, KeySet};
 use super::link::Link;
@@ -11,6 +10,7 @@ use super::tracked_changes::{Referred, Referring, TrackedChanges};
 use super::unique::{UniqueKeys, check_keys};
 use crate::error::Result;
 use crate::exec::ExecContext;
+use crate::exec::Transaction;
 use crate::exec::dml::{RowUpdate, RowWriter};
 use crate::exec::eval::eval_constant;
 use crate::exec::memory::Held;

@@ -1,9 +1,9 @@
 //! Rows that refer to keys of a set: by an index over the columns that refer, or by one scan.
 
-use super::deferred::Transaction;
 use super::key_set::Keys;
 use super::link::Link;
 use crate::error::{Error, Result};
+use crate::exec::Transaction;
 use crate::exec::{BATCH_ROWS, ExecContext};
 use crate::function::EvalContext;
 use remora_storage::catalog::{IndexEntry, TableEntry};

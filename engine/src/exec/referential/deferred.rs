@@ -1,4 +1,4 @@
-//! Transactions and their deferred constraints: what one has put off until it commits, or says SET CONSTRAINTS .. IMMEDIATE.
+//! Deferred constraints: what a transaction has put off until it commits, or says SET CONSTRAINTS .. IMMEDIATE.
 //!
 //! ```text
 //!   statement     rows refer by keys that are missing    put off    COMMIT    what is missing is there by now,
@@ -23,59 +23,11 @@ use super::tracked_changes::Referring;
 use super::unique::{UniqueKeys, check_keys};
 use crate::error::Result;
 use crate::exec::ExecContext;
+use crate::exec::Transaction;
 use crate::plan::statement::SetConstraints;
 use remora_storage::catalog::Deferral;
-use remora_storage::transaction::Committed;
-use remora_storage::{RowId, Store, TableId, TransactionOptions, transaction};
-use std::ops::{Deref, DerefMut};
+use remora_storage::{RowId, TableId};
 use std::sync::Arc;
-
-/// A running transaction; dropped without commit, it is rolled back.
-#[derive(Debug)]
-pub(crate) struct Transaction {
-    storage: transaction::Transaction,
-    /// Deferred constraints; `None` as long as there was nothing to defer nor to say of them.
-    deferred: Option<Box<Deferred>>,
-}
-
-impl Transaction {
-    #[inline]
-    pub(crate) fn begin(store: &Store, options: TransactionOptions) -> Result<Self> {
-        Ok(Self {
-            storage: store.begin_with(options)?,
-            deferred: None,
-        })
-    }
-
-    /// Whether it has put anything off, or said anything of constraints.
-    #[inline]
-    pub(crate) fn has_deferred(&self) -> bool {
-        self.deferred.is_some()
-    }
-
-    /// Commits. What was put off has been checked by then ([`check_deferred`]).
-    ///
-    /// # Errors
-    /// As for the storage's.
-    #[inline]
-    pub(crate) fn commit(self) -> Result<Committed> {
-        Ok(self.storage.commit()?)
-    }
-}
-
-impl Deref for Transaction {
-    type Target = transaction::Transaction;
-
-    fn deref(&self) -> &Self::Target {
-        &self.storage
-    }
-}
-
-impl DerefMut for Transaction {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.storage
-    }
-}
 
 /// A constraint: its table and its name.
 type Named = (TableId, String);
@@ -115,7 +67,7 @@ impl Said {
 
 /// What a transaction has put off, and what it says of constraints.
 #[derive(Debug, Default)]
-struct Deferred {
+pub(in crate::exec) struct Deferred {
     said: Said,
     pending: Vec<Pending>,
 }

@@ -1,11 +1,11 @@
 //! Rows that are there already when a foreign key comes, or is to be validated.
 
 use super::children::values;
-use super::deferred::Transaction;
 use super::error;
 use super::link::Link;
 use super::tracked_changes::Referring;
 use crate::error::{Error, Result, state};
+use crate::exec::Transaction;
 use crate::exec::{BATCH_ROWS, ExecContext};
 use remora_storage::TableId;
 

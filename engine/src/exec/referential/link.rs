@@ -1,8 +1,8 @@
 //! A foreign key with its two tables: what its keys look like on either side.
 
-use super::deferred::Transaction;
 use super::key_set::Key;
 use crate::error::{Error, Result, state};
+use crate::exec::Transaction;
 use crate::function::EvalContext;
 use crate::function::cast::KeyCast;
 use remora_storage::catalog::{Catalog, ForeignKeyDef, IndexEntry, TableEntry};

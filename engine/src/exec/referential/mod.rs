@@ -46,6 +46,7 @@ mod tracked_changes;
 mod unique;
 
 pub(super) use actions::follow;
-pub(crate) use deferred::{Said, Transaction, check_deferred, set_constraints};
+pub(super) use deferred::Deferred;
+pub(crate) use deferred::{Said, check_deferred, set_constraints};
 pub(super) use existing::test_rows;
 pub(super) use tracked_changes::{TrackedChanges, row_now};

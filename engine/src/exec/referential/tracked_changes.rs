@@ -5,13 +5,13 @@
 //! a row refers by is looked up at once: only one that is not there is kept.
 
 use super::children::values;
-use super::deferred::Transaction;
 use super::error;
 use super::key_set::{Key, KeySet};
 use super::link::Link;
 use super::unique::{self, UniqueKeys};
 use crate::error::Result;
 use crate::exec::ExecContext;
+use crate::exec::Transaction;
 use crate::exec::memory::relieved;
 use crate::exec::trigger::Firing;
 use hashbrown::HashSet;

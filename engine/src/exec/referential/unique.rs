@@ -8,9 +8,9 @@
 //! row's own entry is in the index before it. Of two who add one key, at least the one that looks last finds
 //! the other's: 40001, or 23505 where that was committed before.
 
-use super::deferred::Transaction;
 use crate::error::Result;
 use crate::exec::ExecContext;
+use crate::exec::Transaction;
 use crate::exec::memory::Held;
 use remora_storage::catalog::{Deferral, IndexEntry, TableEntry};
 use remora_storage::{ColumnId, IndexId, RowId, TableId};
