@@ -54,6 +54,29 @@ fn reads_of_a_text_allocate_nothing() {
     assert_eq!(count, 0);
 }
 
+/// A row and a parameter of a megabyte are not kept by the connection.
+#[test]
+fn large_values_are_let_go() {
+    let conn = filled().unwrap();
+    let large = "x".repeat(1 << 20);
+    conn.execute("DROP INDEX by_name", []).unwrap();
+    conn.execute("UPDATE t SET name = $1 WHERE k <= 9", [&large])
+        .unwrap();
+    let kept = measure(|| {
+        for key in 1..=9_i64 {
+            let sql = "SELECT count(*) FROM t WHERE name = $1";
+            let count = conn.query_row(sql, [&large], |row| row.get::<_, i64>(0));
+            assert_eq!(count.unwrap(), 9);
+            let sql = "SELECT name FROM t WHERE k = $1";
+            let is_it = conn.query_row(sql, [key], |row| {
+                Ok(row.get_ref(0)? == remora::ValueRef::Text(&large))
+            });
+            assert!(is_it.unwrap());
+        }
+    });
+    assert!(kept.bytes_current < 1 << 20, "{}", kept.bytes_current);
+}
+
 /// The counter counts: what is prepared anew is allocated.
 #[test]
 fn a_statement_that_is_prepared_allocates() {

@@ -87,7 +87,7 @@ impl PointRead {
 
     /// The key that these parameters are, where it is one integer.
     #[inline]
-    pub(crate) fn int_key(&self, parameters: &[Value]) -> Option<i64> {
+    fn int_key(&self, parameters: &[Value]) -> Option<i64> {
         if !self.read.is_by_int() {
             return None;
         }
@@ -103,29 +103,34 @@ impl PointRead {
     }
 
     /// Whether the parameters are of the types that the statement has found for them.
-    pub(crate) fn takes(&self, parameters: &[Value]) -> bool {
+    fn takes(&self, parameters: &[Value]) -> bool {
         let mut types = self.parameters.iter().zip(parameters);
         self.parameters.len() == parameters.len()
             && types.all(|(data_type, value)| value.is_of(*data_type))
     }
 
-    /// Leaves the values of the row in `row`; returns whether there is one, or `None` where there are several. The
-    /// parameters are [taken](Self::takes), or their key is known to be one integer. `show` reads in one state or another.
+    /// Leaves the values of the row in `row`; returns whether there is one. `None` where several have the key, where the
+    /// parameters do not fit, and where `show`, which reads in some state, does not.
     #[inline]
     pub(crate) fn run(
         &self,
-        (int, parameters): (Option<i64>, &[Value]),
+        parameters: &[Value],
         row: &mut Vec<Value>,
         show: impl FnOnce(&KeyRead, &ReadKey<'_>, &mut [Value]) -> Option<bool>,
     ) -> Option<bool> {
         if row.len() != self.read.width() {
             row.resize(self.read.width(), Value::Null);
         }
-        match (int, &*self.key) {
-            (Some(key), _) => show(&self.read, &ReadKey::Int(key), row),
+        if let Some(key) = self.int_key(parameters) {
+            return show(&self.read, &ReadKey::Int(key), row);
+        }
+        if !self.takes(parameters) {
+            return None;
+        }
+        match &*self.key {
             // Most keys: no list to be kept.
-            (None, [part]) => show(&self.read, &ReadKey::Values(&[part.value(parameters)]), row),
-            (None, parts) => {
+            [part] => show(&self.read, &ReadKey::Values(&[part.value(parameters)]), row),
+            parts => {
                 let key = parts.iter().map(|part| part.value(parameters));
                 let key: SmallVec<[ValueRef<'_>; 4]> = key.collect();
                 show(&self.read, &ReadKey::Values(&key), row)

@@ -73,3 +73,48 @@ mod tests {
         assert!(Arc::ptr_eq(&latest.load(), &second));
     }
 }
+
+#[cfg(all(test, feature = "shuttle"))]
+mod models {
+    use super::*;
+    use crate::sync::atomic::{AtomicU64, Ordering::SeqCst};
+    use crate::sync::check;
+    use shuttle::thread;
+
+    const SCHEDULES: usize = 1000;
+
+    /// A commit replaces the catalog and moves the clock, in one order or the other, beside a reader that has the catalog
+    /// of before.
+    fn commit_beside_a_reader(clock_first: bool) {
+        let latest = Arc::new(LatestCatalog::default());
+        let clock = Arc::new(AtomicU64::new(0));
+        let before = latest.load_full();
+        let reader = {
+            let (latest, clock) = (Arc::clone(&latest), Arc::clone(&clock));
+            thread::spawn(move || {
+                let snapshot = clock.load(SeqCst);
+                let is_latest = latest.is(&before);
+                assert!(snapshot == 0 || !is_latest, "a new row by an old catalog");
+            })
+        };
+        if clock_first {
+            clock.store(1, SeqCst);
+        }
+        latest.replace(Arc::default());
+        if !clock_first {
+            clock.store(1, SeqCst);
+        }
+        reader.join().unwrap();
+    }
+
+    #[test]
+    fn a_snapshot_that_includes_a_commit_finds_its_catalog() {
+        check(SCHEDULES, || commit_beside_a_reader(false));
+    }
+
+    #[test]
+    #[should_panic = "a new row by an old catalog"]
+    fn the_model_notices_a_clock_before_the_catalog() {
+        check(SCHEDULES, || commit_beside_a_reader(true));
+    }
+}

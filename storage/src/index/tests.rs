@@ -204,6 +204,17 @@ fn a_key_may_have_any_number_of_rows() {
         }
         assert_eq!(rows_of(&index, b"true").len(), 20_000);
         assert!(rows_of(&index, b"true").is_sorted());
+        let mut visited = Vec::new();
+        let found: Option<()> = index.find_map(b"true", |row| {
+            visited.push(row.0);
+            None
+        });
+        assert!(found.is_none() && visited.iter().copied().eq(0..20_000));
+        let nth = |n| index.find_map(b"true", |row| (row.0 == n).then_some(n));
+        assert_eq!(
+            [15, 16, 17, 19_999].map(nth),
+            [15, 16, 17, 19_999].map(Some)
+        );
         if index.is_ordered() {
             let cursor = Cursor::new(Bound::Included(b"true"), Bound::Included(b"true"), true);
             let rows: Vec<_> = scanned(&index, cursor, 777)

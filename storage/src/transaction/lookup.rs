@@ -21,6 +21,9 @@ use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::Arc;
 
+/// Rows that have, or had, a key which [`find_only`] looks at.
+const CANDIDATES_MAX: usize = 8;
+
 /// Where a session reads by key. At rest it holds nothing: what was dropped or emptied meanwhile is free.
 #[derive(Debug)]
 pub struct Reader {
@@ -236,7 +239,7 @@ pub(super) fn find<T>(
 }
 
 /// [`find`] in an index that is not unique: calls `read` with the row whose key is exactly `key` if one row has it.
-/// `None` where several have, one of which may have been read.
+/// `None` where several have, one of which may have been read, or too many had it to be looked at here.
 fn find_only<T>(
     viewpoint: &Viewpoint<'_>,
     table: &TableEntry,
@@ -244,8 +247,12 @@ fn find_only<T>(
     key: &[ValueRef<'_>],
     read: impl FnOnce(RowId, &RowRef<'_>) -> T,
 ) -> Option<Option<T>> {
-    let (mut read, mut found) = (Some(read), None);
+    let (mut read, mut found, mut looked) = (Some(read), None, 0);
     let several = find_candidate(index, key, |id| {
+        looked += 1;
+        if looked > CANDIDATES_MAX {
+            return Some(());
+        }
         match &table.rows.visible(id, viewpoint) {
             Some(row) if index.matches(row, key) => match read.take() {
                 Some(read) => found = Some(read(id, row)),

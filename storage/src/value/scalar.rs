@@ -97,6 +97,19 @@ impl Value {
         }
     }
 
+    /// Forgets a string that is so large that its place in memory is not used again.
+    #[inline]
+    pub fn forget_large(&mut self) {
+        let capacity = match self {
+            Self::Text(text) => text.capacity(),
+            Self::Bytea(bytes) | Self::Packed(_, bytes) => bytes.capacity(),
+            _ => 0,
+        };
+        if capacity > REUSED_BYTES_MAX {
+            *self = Self::Null;
+        }
+    }
+
     /// Takes another value: a string's place in memory is used again, unless it is large; others need not be dropped.
     #[inline]
     pub fn assign(&mut self, value: ValueRef<'_>) {

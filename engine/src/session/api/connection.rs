@@ -209,6 +209,7 @@ impl Connection {
             &call.row,
             f,
         );
+        call.forget_large();
         self.spare_call.replace(Some(call));
         result
     }

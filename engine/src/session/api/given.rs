@@ -34,10 +34,24 @@ impl Given {
         self.used += 1;
     }
 
-    /// Gives the values away, in exchange for as many others.
+    /// Appends copies of values.
+    pub(in crate::session) fn copy(&mut self, values: &[Value]) {
+        for value in values {
+            self.push(ToSqlOutput::Borrowed(value.as_ref()));
+        }
+    }
+
+    /// Gives the values away, in exchange for as many others, which are used again unless they are large.
     pub(in crate::session) fn exchange(&mut self, places: &mut [Value]) {
-        self.values[..self.used].swap_with_slice(places);
+        let values = &mut self.values[..self.used];
+        values.swap_with_slice(places);
+        values.iter_mut().for_each(Value::forget_large);
         self.used = 0;
+    }
+
+    /// Forgets the values that are large.
+    pub(in crate::session) fn forget_large(&mut self) {
+        self.values.iter_mut().for_each(Value::forget_large);
     }
 
     /// Gives the values away.

@@ -58,7 +58,8 @@ impl Params for &[&dyn ToSql] {
 impl Sealed for &[Value] {}
 impl Params for &[Value] {
     fn collect_into(self, given: &mut Given) -> Result<()> {
-        self.iter().try_for_each(|value| push(given, value))
+        given.copy(self);
+        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@
 //! where the plan is not for the catalog of the moment, where a parameter has to be cast or EXECUTE computes it, where the
 //! last commit is not durable yet, where several rows have the key.
 
+use super::attempt::wait_shown;
 use super::core::{Seat, Session};
 use crate::activity::SessionRecord;
 use crate::exec::PointRead;
@@ -67,11 +68,11 @@ impl Session {
         parameters: &[Value],
         row: &mut Vec<Value>,
     ) -> Option<(bool, Arc<Plan>)> {
-        let text = self.cache.key(sql);
-        let effort = self.settings.effort();
         if !self.is_unhindered() || self.cache.has_to_give_way(&self.ledger) {
             return None;
         }
+        let text = self.cache.key(sql);
+        let effort = self.settings.effort();
         // A text that is not known by itself may be one of a template. When it comes again, the general way keeps it.
         let is_known = self.cache.look(text).is_some();
         let key = match is_known {
@@ -115,14 +116,10 @@ impl Place<'_> {
         // The parameters of an EXECUTE are those of its arguments, and not yet the statement's.
         let point = prepared.plan.point.as_ref();
         let point = point.filter(|_| prepared.arguments.is_none())?;
-        let int = point.int_key(parameters);
-        if int.is_none() && !point.takes(parameters) {
-            return None;
-        }
         let record = self.record;
         let found = match self.block.status {
-            TransactionStatus::Idle => self.read_alone(prepared, point, (int, parameters), row),
-            TransactionStatus::Open => self.read_in_block(prepared, point, (int, parameters), row),
+            TransactionStatus::Idle => self.read_alone(prepared, point, parameters, row),
+            TransactionStatus::Open => self.read_in_block(prepared, point, parameters, row),
             TransactionStatus::Failed => None,
         };
         if found.is_some() && record.interrupt().is_set() {
@@ -137,44 +134,44 @@ impl Place<'_> {
         self,
         prepared: &Prepared,
         point: &PointRead,
-        key: (Option<i64>, &[Value]),
+        parameters: &[Value],
         row: &mut Vec<Value>,
     ) -> Option<bool> {
-        let Seat::Taken(reader) = &mut *self.seat else {
+        let Seat::Taken(reader) = self.seat else {
             take_seat(self.seat, self.store);
             return None;
         };
-        let read = reader.read(prepared.catalog())?;
-        prepared.begin(self.record);
-        let found = point.run(key, row, |what, key, places| read.show(what, key, places));
-        drop(read);
-        self.record.pause();
-        found
+        point.run(parameters, row, |what, key, places| {
+            let read = reader.read(prepared.catalog())?;
+            prepared.begin(self.record);
+            let found = read.show(what, key, places);
+            drop(read);
+            self.record.pause();
+            found
+        })
     }
 
     fn read_in_block(
         self,
         prepared: &Prepared,
         point: &PointRead,
-        key: (Option<i64>, &[Value]),
+        parameters: &[Value],
         row: &mut Vec<Value>,
     ) -> Option<bool> {
         let tx = self.block.tx.as_mut()?;
         if !Arc::ptr_eq(tx.catalog(), prepared.catalog()) {
             return None;
         }
-        // A failure is met again on the general way, which tells it.
-        match self.durability {
-            Durability::Sync => self.store.wait_shown(tx.snapshot()),
-            _ => self.store.check_shown(tx.snapshot()),
-        }
-        .ok()?;
-        prepared.begin(self.record);
-        self.record.runs_in_block(tx.id().0, self.block.read_only);
-        tx.begin_command();
-        let found = point.run(key, row, |what, key, places| tx.show(what, key, places));
-        self.record.rest(true);
-        found
+        point.run(parameters, row, |what, key, places| {
+            prepared.begin(self.record);
+            // A failure is met again on the general way, which tells it.
+            wait_shown(self.store, tx, self.durability == Durability::Sync).ok()?;
+            self.record.runs_in_block(tx.id().0, self.block.read_only);
+            tx.begin_command();
+            let found = tx.show(what, key, places);
+            self.record.rest(true);
+            found
+        })
     }
 }
 

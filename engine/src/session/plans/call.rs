@@ -119,6 +119,12 @@ impl Call {
         }
     }
 
+    /// Forgets the large values of a look-up: what is left is small, and used again.
+    pub(in crate::session) fn forget_large(&mut self) {
+        self.given.forget_large();
+        self.row.iter_mut().for_each(Value::forget_large);
+    }
+
     /// Forgets what belongs to one statement, so that another can use it; its lists stay allocated.
     pub(in crate::session) fn clear(&mut self) {
         self.row.clear();

@@ -10,7 +10,6 @@ use crate::error::{Error, Result, state};
 use crate::parse::{Parsed, PreparedSyntax, Syntax, parse};
 use crate::plan::Statement;
 use crate::session::api::given::Given;
-use crate::session::api::to_sql::ToSqlOutput;
 use crate::session::execute::core::Session;
 
 impl Session {
@@ -107,9 +106,7 @@ impl Session {
         match self.cache.get(key) {
             Some(Kept::Plan(prepared)) => return Some(prepared),
             Some(Kept::Literals(prepared, literals)) if parameters.is_empty() => {
-                literals
-                    .iter()
-                    .for_each(|value| parameters.push(ToSqlOutput::Borrowed(value.as_ref())));
+                parameters.copy(&literals);
                 return Some(prepared);
             }
             _ if !parameters.is_empty() => return self.take_over(sql),
@@ -125,9 +122,7 @@ impl Session {
         let literals = &mut self.template.literals;
         let with_literals = (&prepared, literals.as_slice());
         self.cache.offer_literals(key, with_literals, &self.ledger);
-        for literal in literals {
-            parameters.push(ToSqlOutput::Borrowed(literal.as_ref()));
-        }
+        parameters.copy(literals);
         Some(prepared)
     }
 

@@ -77,6 +77,10 @@ use std::sync::Arc;
 use version::{Again, Version};
 use word::{Child, Slot, Word};
 
+/// Rows of a key with many that are visited before more are looked for; four times as many each time.
+const MANY_FIRST: usize = 16;
+const MANY_MOST: usize = 4096;
+
 /// Where a look-up comes to from a node.
 enum Step<R> {
     /// A word below, and what is left of the key.
@@ -181,11 +185,28 @@ impl OrderedIndex {
         match self.find(key) {
             Found::Nothing => None,
             Found::Row(row) => visit(row),
-            Found::Rows => {
-                let mut rows = Vec::new();
-                self.get(key, &mut rows);
-                rows.into_iter().find_map(visit)
+            Found::Rows => self.find_map_of_many(key, visit),
+        }
+    }
+
+    /// [`Self::find_map`] for a key with many rows: a few at first, since most want no more.
+    fn find_map_of_many<T>(
+        &self,
+        key: &[u8],
+        mut visit: impl FnMut(RowId) -> Option<T>,
+    ) -> Option<T> {
+        let (mut low, high) = (Cut::below(key), Cut::above(key));
+        let (mut rows, mut limit) = (Vec::new(), MANY_FIRST);
+        loop {
+            rows.clear();
+            let mut sink = Rows::new(key, &mut rows);
+            let were_all = self.walk_between(&low, Some(&high), false, limit, &mut sink);
+            let found = rows.iter().find_map(|row| visit(*row));
+            match rows.last() {
+                Some(last) if found.is_none() && !were_all => low.move_to(key, *last, false),
+                _ => return found,
             }
+            limit = (limit * 4).min(MANY_MOST);
         }
     }
 

@@ -205,7 +205,7 @@ fn a_session_at_rest_holds_nothing_back() {
 /// Whatever the index and the key's type, and wherever the row is: bare, with versions, frozen.
 #[test]
 fn rows_are_found_by_keys_of_all_kinds() {
-    for index in ["PRIMARY KEY (k)", "UNIQUE (k)", "UNIQUE (k, v)"] {
+    for index in ["PRIMARY KEY (k)", "UNIQUE (k, v)"] {
         for data_type in ["INT", "BIGINT", "SMALLINT", "TEXT", "DATE"] {
             let conn = connect();
             let key = match data_type {
@@ -215,7 +215,7 @@ fn rows_are_found_by_keys_of_all_kinds() {
             conn.execute_batch(&format!(
                 "CREATE TABLE t (v BIGINT, k {data_type}, n TEXT, {index});
                  INSERT INTO t SELECT g, ({key})::{data_type}, CASE WHEN g % 2 = 0 THEN g END::text
-                     FROM generate_series(-300, 300) g"
+                     FROM generate_series(-9000, 9000) g"
             ))
             .unwrap();
             let look = || {
@@ -227,12 +227,12 @@ fn rows_are_found_by_keys_of_all_kinds() {
                     _ => &sql,
                 };
                 let mut statement = conn.prepare(sql).unwrap();
-                for g in [-300_i32, -1, 0, 1, 127, 128, 300, 301] {
+                for g in [-9000_i32, -1, 0, 1, 127, 128, 9000, 9001] {
                     let row = statement.query_row([g], |row| {
                         Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?))
                     });
                     match g {
-                        301 => assert_eq!(state(row), "02000"),
+                        9001 => assert_eq!(state(row), "02000"),
                         _ => {
                             let text = (g % 2 == 0).then(|| g.to_string());
                             assert_eq!(row.unwrap(), (i64::from(g), text), "{data_type} {index}");
@@ -245,6 +245,8 @@ fn rows_are_found_by_keys_of_all_kinds() {
             conn.execute("UPDATE t SET n = n", []).unwrap();
             look();
             conn.execute("COMPACT", []).unwrap();
+            let frozen = "SELECT frozen_blocks FROM remora_tables WHERE name = 't'";
+            assert!(number(&conn, frozen) > 0);
             look();
         }
     }
