@@ -360,19 +360,7 @@ fn as_list(call: Expr, operator: &str, test: ArrayTest) -> Expr {
     let [input, array] = arguments.as_slice() else {
         return call;
     };
-    let found = match &array.kind {
-        ExprKind::Literal(array) => array.as_ref().as_array().map(|array| {
-            let element = array.element_type();
-            let literal = |value: ValueRef<'_>| Expr::literal(value.to_owned(), element);
-            array.iter().map(literal).collect::<Vec<_>>()
-        }),
-        ExprKind::Call {
-            overload,
-            arguments,
-        } if overload.name == "array_of" => Some(arguments.clone()),
-        _ => None,
-    };
-    let Some(list) = found.filter(|list| !list.is_empty()) else {
+    let Some(list) = elements(array).filter(|list| !list.is_empty()) else {
         return call;
     };
     let found = boolean(ExprKind::InList {
@@ -383,6 +371,33 @@ fn as_list(call: Expr, operator: &str, test: ArrayTest) -> Expr {
         super::expr::not(found)
     } else {
         found
+    }
+}
+
+/// The elements of an array that is written out.
+fn elements(array: &Expr) -> Option<Vec<Expr>> {
+    match &array.kind {
+        ExprKind::Literal(array) => {
+            let array = array.as_ref().as_array()?;
+            let element = array.element_type();
+            let literal = |value: ValueRef<'_>| Expr::literal(value.to_owned(), element);
+            Some(array.iter().map(literal).collect())
+        }
+        ExprKind::Call {
+            overload,
+            arguments,
+        } if overload.name == "array_of" => Some(arguments.clone()),
+        // As `ARRAY[1, 2]` beside a BIGINT.
+        ExprKind::Cast { input, explicit } => {
+            let (from, to) = (element_of(input.data_type)?, element_of(array.data_type)?);
+            let explicit = *explicit;
+            let cast = |element: Expr| {
+                let kind = |input| ExprKind::Cast { input, explicit };
+                (element.data_type == from).then(|| Expr::new(kind(Box::new(element)), to))
+            };
+            elements(input)?.into_iter().map(cast).collect()
+        }
+        _ => None,
     }
 }
 

@@ -86,6 +86,7 @@ fn comparison((column, fact): (usize, Fact)) -> Option<(usize, Op, Expr)> {
         ),
         Fact::Above(Bound::Unbounded)
         | Fact::Below(Bound::Unbounded)
+        | Fact::ElementOf(_)
         | Fact::NotNull
         | Fact::Null
         | Fact::Begins { .. } => return None,
@@ -112,7 +113,7 @@ fn ends(part: &Expr, scan: &Scan) -> Option<(ColumnId, Bound<Expr>, Bound<Expr>)
             )),
             Err(_) => None,
         },
-        Fact::NotNull | Fact::Null | Fact::Begins { .. } => None,
+        Fact::ElementOf(_) | Fact::NotNull | Fact::Null | Fact::Begins { .. } => None,
     }
 }
 

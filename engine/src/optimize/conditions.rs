@@ -75,6 +75,10 @@ impl<'a> Keys<'a> {
                 [key] => self.equalities(key),
                 keys => format!("{} keys", keys.len()),
             },
+            IndexKeys::Elements(array) => {
+                let (name, array) = (&self.names[0], show(array, self.outer));
+                format!("({name} = ANY ({array}))")
+            }
             IndexKeys::Range { low, high } => self.range(low, high),
             IndexKeys::Prefix(values) => self.prefix(values),
         }

@@ -21,6 +21,8 @@ const RANGE_SELECTIVITY: u64 = 200;
 const KEYS: u64 = 200;
 /// About how many rows a table function gives.
 const SET_ROWS: u64 = 1_000;
+/// Elements that are expected of an array.
+const ELEMENTS: u64 = 10;
 /// Rows that are expected of a part of the statement.
 const PART_ROWS: u64 = 1000;
 /// Rows that are expected of a scan whose first rows are wanted, before it is given up.
@@ -118,6 +120,7 @@ pub(super) fn rows_of_keys(table: &TableEntry, index: &IndexEntry, keys: &IndexK
         IndexKeys::Points(keys) => {
             of_key(index.def.columns.len()).saturating_mul(keys.len() as u64)
         }
+        IndexKeys::Elements(_) => of_key(1).saturating_mul(ELEMENTS),
         IndexKeys::Prefix(values) => of_key(values.len() - 1).div_ceil(RANGE_SELECTIVITY),
         IndexKeys::Range { low, high } => {
             let ends = [low.values(), high.values()];

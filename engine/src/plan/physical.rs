@@ -260,6 +260,8 @@ pub(crate) struct IndexUnion {
 pub(crate) enum IndexKeys {
     /// These keys, one value a key column; a key given twice is read once.
     Points(Vec<Vec<Expr>>),
+    /// The elements of an array, of an index of one column; likewise.
+    Elements(Expr),
     /// All keys between two ends.
     Range {
         /// From where.
@@ -273,19 +275,26 @@ pub(crate) enum IndexKeys {
 }
 
 impl IndexKeys {
+    /// Whether they follow each other in the index.
+    pub(crate) fn is_walked(&self) -> bool {
+        matches!(self, Self::Range { .. } | Self::Prefix(_))
+    }
+
     /// The values of the keys: of each point, or of both ends.
     pub(crate) fn values(&self) -> Vec<&[Expr]> {
         match self {
             Self::Points(keys) => keys.iter().map(Vec::as_slice).collect(),
+            Self::Elements(array) => vec![std::slice::from_ref(array)],
             Self::Range { low, high } => vec![low.values(), high.values()],
             Self::Prefix(values) => vec![values],
         }
     }
 
     /// The same to change them.
-    pub(crate) fn values_mut(&mut self) -> Vec<&mut Vec<Expr>> {
+    pub(crate) fn values_mut(&mut self) -> Vec<&mut [Expr]> {
         match self {
-            Self::Points(keys) => keys.iter_mut().collect(),
+            Self::Points(keys) => keys.iter_mut().map(Vec::as_mut_slice).collect(),
+            Self::Elements(array) => vec![std::slice::from_mut(array)],
             Self::Range { low, high } => {
                 let ends = [low.values_mut(), high.values_mut()];
                 ends.into_iter().flatten().collect()
@@ -322,7 +331,7 @@ impl KeyEnd {
         }
     }
 
-    fn values_mut(&mut self) -> Option<&mut Vec<Expr>> {
+    fn values_mut(&mut self) -> Option<&mut [Expr]> {
         match self {
             Self::Open => None,
             Self::Nulls(values)

@@ -75,13 +75,14 @@ impl Block {
         let Base::Hot(rows) = &self.base else {
             return None;
         };
-        let header = rows.header(slot);
+        let row = rows.row(slot);
+        let header = row.header();
         // Nothing was chained over the base when we looked; what is chained now is invisible to a
         // snapshot registered before.
         let is_seen = header.head.is_empty() && viewpoint.sees(|| header.begin.load());
         is_seen.then(|| Bare {
             block: self,
-            body: rows.body(slot),
+            body: row.body(),
         })
     }
 }
@@ -139,9 +140,6 @@ impl<'a> Bare<'a> {
     /// As [`RowRef::show`].
     #[inline]
     pub fn show(self, column: &ShownColumn, place: &mut Value) {
-        match &column.0 {
-            Some(field) => self.image().show(self.layout(), field, place),
-            None => *place = Value::Null,
-        }
+        self.image().show(self.layout(), column, place);
     }
 }

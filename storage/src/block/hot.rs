@@ -7,6 +7,7 @@ use crate::mvcc::{HeadWord, StampWord};
 use crate::pool::{Owner, Pool, rounded_bytes};
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize};
+use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::slice;
 use std::sync::Arc;
@@ -36,6 +37,33 @@ pub(super) struct Rows {
     bytes: AtomicUsize,
     stride: usize,
     body_bytes: usize,
+}
+
+/// One of the rows: its place, which is found once for header and body.
+#[derive(Clone, Copy)]
+pub(super) struct HotRow<'a> {
+    start: NonNull<u8>,
+    body_bytes: usize,
+    rows: PhantomData<&'a Rows>,
+}
+
+impl<'a> HotRow<'a> {
+    #[inline]
+    pub(super) fn header(self) -> &'a RowHeader {
+        // SAFETY: every row starts with a header, zeroed memory is a valid one, strides keep it
+        // aligned to 8, and it is atomics only.
+        unsafe { self.start.cast().as_ref() }
+    }
+
+    #[inline]
+    pub(super) fn body(self) -> &'a [u8] {
+        // SAFETY: a row is this long. The caller was led to the base by the begin stamp and an
+        // empty link under a registered snapshot, so nobody writes to it while it is borrowed.
+        unsafe {
+            let start = self.start.add(ROW_HEADER_BYTES);
+            slice::from_raw_parts(start.as_ptr(), self.body_bytes)
+        }
+    }
 }
 
 impl Rows {
@@ -116,21 +144,24 @@ impl Rows {
         Ok(())
     }
 
+    /// A row. The memory stays where it is while somebody has the rows.
+    #[inline]
+    pub(super) fn row(&self, slot: Slot) -> HotRow<'_> {
+        HotRow {
+            start: self.start(slot),
+            body_bytes: self.body_bytes,
+            rows: PhantomData,
+        }
+    }
+
     #[inline]
     pub(super) fn header(&self, slot: Slot) -> &RowHeader {
-        // SAFETY: every row starts with a header, zeroed memory is a valid one, strides keep it
-        // aligned to 8, and it is atomics only.
-        unsafe { self.start(slot).cast().as_ref() }
+        self.row(slot).header()
     }
 
     #[inline]
     pub(super) fn body(&self, slot: Slot) -> &[u8] {
-        // SAFETY: a row is this long. The caller was led to the base by the begin stamp and an
-        // empty link under a registered snapshot, so nobody writes to it while it is borrowed.
-        unsafe {
-            let start = self.start(slot).add(ROW_HEADER_BYTES);
-            slice::from_raw_parts(start.as_ptr(), self.body_bytes)
-        }
+        self.row(slot).body()
     }
 
     #[allow(

@@ -282,12 +282,44 @@ impl<'a> Image<'a> {
 
 /// A column of the rows of one layout: where it is was found once, for many rows.
 #[derive(Clone, Copy, Debug)]
-pub struct ShownColumn(pub(super) Option<Field>);
+pub struct ShownColumn {
+    form: Form,
+    offset: usize,
+    null_byte: usize,
+    null_mask: u8,
+    /// `None` where rows do not have it.
+    field: Option<Field>,
+}
+
+/// How a value is read.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    BigInt,
+    Integer,
+    Double,
+    Text,
+    Other,
+}
 
 impl Layout {
     /// Where a column is, if rows have it.
     pub fn shown(&self, column: ColumnId) -> ShownColumn {
-        ShownColumn(self.field(column).copied())
+        let field = self.field(column).copied();
+        let (null_byte, null_mask) = field.map_or((0, 0), |field| self.null_bit(&field));
+        let data_type = field.map(|field| field.data_type);
+        ShownColumn {
+            form: match data_type {
+                Some(DataType::BigInt) => Form::BigInt,
+                Some(DataType::Integer) => Form::Integer,
+                Some(DataType::Double) => Form::Double,
+                Some(DataType::Text) => Form::Text,
+                _ => Form::Other,
+            },
+            offset: field.map_or(0, |field| field.offset),
+            null_byte,
+            null_mask,
+            field,
+        }
     }
 }
 
@@ -295,32 +327,39 @@ impl RowRef<'_> {
     /// Puts the value of a column of the row's layout in a place; NULL for one that rows do not have.
     #[inline]
     pub fn show(&self, column: &ShownColumn, place: &mut Value) {
-        match (&column.0, self.as_image()) {
-            (Some(field), Some(image)) => image.show(self.layout, field, place),
-            (Some(field), None) => place.assign(self.read(field)),
-            (None, _) => *place = Value::Null,
+        match (self.as_image(), &column.field) {
+            (Some(image), _) => image.show(self.layout, column, place),
+            (None, Some(field)) => place.assign(self.read(field)),
+            (None, None) => *place = Value::Null,
         }
     }
 }
 
 impl Image<'_> {
     #[inline]
-    pub(super) fn show(&self, layout: &Layout, field: &Field, place: &mut Value) {
-        if self.is_null(layout, field) {
+    pub(super) fn show(&self, layout: &Layout, column: &ShownColumn, place: &mut Value) {
+        if self.bytes[column.null_byte] & column.null_mask != 0 {
             return place.assign(ValueRef::Null);
         }
-        let bytes = &self.bytes[field.offset..];
+        let bytes = &self.bytes[column.offset..];
         // Most places have a value of the type from the row before.
-        match (field.data_type, &mut *place) {
-            (DataType::BigInt, Value::BigInt(old)) => *old = i64::from_le_bytes(take(bytes)),
-            (DataType::Integer, Value::Integer(old)) => *old = i32::from_le_bytes(take(bytes)),
-            (DataType::Double, Value::Double(old)) => *old = f64::from_le_bytes(take(bytes)),
-            (DataType::Text, Value::Text(old)) if old.capacity() <= REUSED_BYTES_MAX => {
+        match (column.form, &mut *place) {
+            (Form::BigInt, Value::BigInt(old)) => *old = i64::from_le_bytes(take(bytes)),
+            (Form::Integer, Value::Integer(old)) => *old = i32::from_le_bytes(take(bytes)),
+            (Form::Double, Value::Double(old)) => *old = f64::from_le_bytes(take(bytes)),
+            (Form::Text, Value::Text(old)) if old.capacity() <= REUSED_BYTES_MAX => {
+                let string = column
+                    .field
+                    .as_ref()
+                    .map_or(&[][..], |field| self.string(field));
                 old.clear();
                 // SAFETY: a text column is only ever written from a `&str` (`image::put`).
-                old.push_str(unsafe { std::str::from_utf8_unchecked(self.string(field)) });
+                old.push_str(unsafe { std::str::from_utf8_unchecked(string) });
             }
-            _ => place.assign(self.read(layout, field)),
+            _ => match &column.field {
+                Some(field) => place.assign(self.read(layout, field)),
+                None => *place = Value::Null,
+            },
         }
     }
 }

@@ -10,6 +10,7 @@ use super::notes::Notes;
 use crate::block::{IntColumn, RowRef};
 use crate::error::Result;
 use crate::ids::{ColumnId, IndexId, RowId, TableId};
+use crate::index::IntEntries;
 use crate::index::key::IntKeyBytes;
 use crate::index::{
     Batch, Index, Key, KeyBuffer, KeyColumn, KeyGuard, KeyLatches, encode_column, encode_key,
@@ -82,6 +83,11 @@ impl IntKey {
     #[inline(always)]
     pub fn encode(&self, value: i64) -> IntKeyBytes {
         IntKeyBytes::new(value, self.column.is_wide(), self.order)
+    }
+
+    /// Place for the entries of a scan of the index.
+    pub fn entries(&self) -> IntEntries {
+        IntEntries::new(self.column.is_wide(), self.order)
     }
 
     /// A value that the column can hold, where its type is BIGINT or INTEGER.

@@ -110,7 +110,7 @@ pub struct KeyColumn {
 }
 
 const NULL_FIRST: u8 = 0;
-const NOT_NULL: u8 = 1;
+pub(super) const NOT_NULL: u8 = 1;
 const NULL_LAST: u8 = 2;
 /// A range without values, before those with some.
 const RANGE_EMPTY: u8 = 0;

@@ -26,6 +26,7 @@ mod counter;
 mod cursor;
 mod evacuate;
 mod hash;
+mod int_entries;
 pub mod key;
 mod latch;
 mod memory;
@@ -45,6 +46,7 @@ pub use batch::Batch;
 pub use cursor::{Cursor, Entries};
 pub use evacuate::Pass;
 pub use hash::{HashIndex, ROWS_MAX};
+pub use int_entries::IntEntries;
 pub(crate) use key::END_OF_TEXT_BYTES;
 pub(crate) use key::column_len;
 pub use key::{
@@ -199,8 +201,19 @@ impl Index {
     /// # Panics
     /// When the index is a hash index: it has no order to scan in.
     pub fn scan(&self, cursor: &mut Cursor, limit: usize, out: &mut Entries) {
+        out.begin(limit);
+        self.tree().scan(cursor, limit, out);
+    }
+
+    /// The same where keys are integers ([`IntEntries::has_others`]).
+    pub fn scan_ints(&self, cursor: &mut Cursor, limit: usize, out: &mut IntEntries) {
+        out.begin();
+        self.tree().scan(cursor, limit, out);
+    }
+
+    fn tree(&self) -> &OrderedIndex {
         match self {
-            Self::Ordered(index) => index.scan(cursor, limit, out),
+            Self::Ordered(index) => index,
             Self::Hash(_) => panic!("only ordered indexes are scanned"),
         }
     }

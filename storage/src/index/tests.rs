@@ -394,3 +394,48 @@ fn one_holder_of_a_key_at_a_time() {
     });
     assert_eq!(count.into_inner(), 20_000);
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// Integers put together on the way are those of whole keys, in trees of all shapes, whatever the step.
+    #[test]
+    fn integers_of_a_scan_are_those_of_its_keys(
+        near in prop::collection::vec(-40_i64..400, 0..300),
+        far in prop::collection::vec(any::<i64>(), 0..60),
+        is_wide in any::<bool>(),
+        descending in any::<bool>(),
+        reverse in any::<bool>(),
+        with_null in any::<bool>(),
+        limit in 1..300_usize,
+    ) {
+        let column = KeyColumn { descending, ..KeyColumn::default() };
+        let index = Index::ordered(&Pool::new(Ledger::new(1 << 30))).unwrap();
+        let fit = |value: &i64| if is_wide { *value } else { i64::from(*value as i32) };
+        let mut model = BTreeSet::new();
+        for (row, value) in near.iter().chain(&far).map(fit).enumerate() {
+            let key = key::IntKeyBytes::new(value, is_wide, column);
+            index.insert(&key, RowId(row as u64)).unwrap();
+            model.insert((key.to_vec(), RowId(row as u64), value));
+        }
+        if with_null {
+            let mut null = Key::new();
+            encode_key(&mut null, &[column], &[crate::value::ValueRef::Null]);
+            index.insert(&null, RowId(1_000_000)).unwrap();
+        }
+        let mut cursor = Cursor::new(Bound::Unbounded, Bound::Unbounded, reverse);
+        let (mut found, mut entries) = (Vec::new(), IntEntries::new(is_wide, column));
+        while !cursor.is_done() {
+            index.scan_ints(&mut cursor, limit, &mut entries);
+            found.extend_from_slice(entries.as_slice());
+        }
+        let mut expected: Vec<_> = model.into_iter().map(|(_, row, value)| (value, row)).collect();
+        if reverse {
+            expected.reverse();
+        }
+        prop_assert_eq!(entries.has_others(), with_null);
+        if !with_null {
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

@@ -56,6 +56,7 @@ mod unique;
 mod validate;
 mod view;
 mod waiting;
+mod walk;
 mod write;
 
 #[cfg(test)]
@@ -67,7 +68,7 @@ pub use crate::block::{Sum, Vector, VectorColumn};
 pub use crate::maintenance::Compacted;
 pub use capture::BlockCapture;
 pub use commit::Committing;
-pub use lookup::{KeyRead, PointRead, ReadKey, Reader};
+pub use lookup::{Between, KeyRead, PointRead, ReadKey, Reader};
 pub use options::{Durability, Isolation, TableHold, TransactionOptions};
 pub use reads::{Columns, RowTest};
 pub use record::ReadMark;

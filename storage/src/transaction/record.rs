@@ -6,7 +6,7 @@ use super::reads::{
 use super::{Isolation, ReadView, Transaction};
 use crate::catalog::{IndexEntry, TableEntry};
 use crate::ids::{ColumnId, RowId, TableId};
-use crate::index::Key;
+use crate::index::{Cursor, Key};
 use crate::mvcc::Operation;
 use crate::value::{ColumnBounds, ValueRef};
 use crate::write_set::{Write, WriteKind};
@@ -75,6 +75,35 @@ impl Transaction {
         {
             self.record(read);
         }
+    }
+
+    /// Records a walk over a range of an index, as far as it came.
+    pub(super) fn note_walk(
+        &self,
+        (table, index): (&TableEntry, &IndexEntry),
+        columns: Columns,
+        (mut low, mut high): (Bound<&[u8]>, Bound<&[u8]>),
+        cursor: &Cursor,
+    ) {
+        if !self.records() {
+            return;
+        }
+        let edge = cursor.edge().filter(|_| !cursor.is_done());
+        match edge {
+            Some(edge) if cursor.is_backward() => low = Bound::Included(edge),
+            Some(edge) => high = Bound::Included(edge),
+            None => {}
+        }
+        self.record(Read {
+            table: table.def.id,
+            columns: columns.with(key_columns(index)),
+            what: What::Range(Box::new(KeyRange {
+                index: index.def.id,
+                low: low.map(Box::from),
+                high: high.map(Box::from),
+                test: None,
+            })),
+        });
     }
 
     /// What views record into.

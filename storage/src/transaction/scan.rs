@@ -2,8 +2,9 @@
 
 use super::reads::{Columns, Recorded, RowTest};
 use super::view::{ends, ends_of_prefix};
+use super::walk::each_row;
 use super::{ReadView, RowRef};
-use crate::block::{Block, Choice, Gatherer, Take, Vector, Visitor};
+use crate::block::{Choice, Gatherer, Take, Vector, Visitor};
 use crate::catalog::{IndexEntry, IntKey, TableEntry};
 use crate::error::Result;
 use crate::ids::{BLOCK_SLOTS, BlockNo, ColumnId, RowId, Slot};
@@ -17,8 +18,6 @@ use std::sync::Arc;
 
 /// Entries that an index scan looks at in one step.
 const INDEX_STEP: usize = 256;
-/// Entries that an index scan is ahead of itself in asking for rows.
-const ROWS_AHEAD: usize = 12;
 
 /// Rows as columns.
 #[derive(Clone, Debug)]
@@ -236,67 +235,16 @@ impl Walk {
         self.entries.len()
     }
 
-    /// Gives the rows of these entries. A row is looked at once: to see whether its entry is its key
-    /// still, and to read it.
+    /// Gives the rows of these entries.
     #[inline(always)]
     fn each_row<'a>(
         &self,
         rows: &'a Table,
         viewpoint: &Viewpoint<'a>,
-        mut take: impl FnMut(RowId, RowRef<'a>),
+        take: impl FnMut(RowId, RowRef<'a>),
     ) {
-        let mut near = None;
-        let mut ahead = self.entries.iter().skip(ROWS_AHEAD);
-        for (key, id) in self.entries.iter() {
-            let place = rows.place_near(id, viewpoint.operation(), &mut near);
-            let next = ahead.next();
-            let Some((block, slot)) = place else {
-                continue;
-            };
-            if let Some((_, next)) = next
-                && next.block() == id.block()
-            {
-                block.fetch(next.slot());
-            }
-            if let Some(int) = self.int
-                && let Some(bare) = block.bare_row(slot, viewpoint)
-            {
-                let is_its_key = match int.value(key) {
-                    Some(value) => bare.has_int(int.column, value),
-                    None => bare.is_null(int.column),
-                };
-                if is_its_key {
-                    take(id, bare.row());
-                }
-            } else {
-                self.other_row(block, viewpoint, key, id, &mut take);
-            }
-        }
-    }
-
-    /// The same of one entry, whatever its row is. Apart, so that a bare row of a hot block is not put
-    /// together with this one, in memory, before it is taken.
-    #[inline(never)]
-    fn other_row<'a>(
-        &self,
-        block: &'a Block,
-        viewpoint: &Viewpoint<'a>,
-        key: &[u8],
-        id: RowId,
-        take: &mut impl FnMut(RowId, RowRef<'a>),
-    ) {
-        if let Some(int) = self.int
-            && let Some((frozen, position)) = block.bare(id.slot())
-            && let Some(found) = frozen.int(int.id, position)
-        {
-            if int.value(key) == found {
-                take(id, block.frozen_row(frozen, position));
-            }
-        } else if let Some(row) = block.visible(id.slot(), viewpoint)
-            && self.index.has_key(&row, key)
-        {
-            take(id, row);
-        }
+        let index = (&*self.index, self.int.as_ref());
+        each_row(index, &self.entries, rows, viewpoint, take);
     }
 }
 

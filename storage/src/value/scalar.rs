@@ -97,6 +97,16 @@ impl Value {
         }
     }
 
+    /// How many bytes it has that lie elsewhere: those of a string.
+    #[inline]
+    pub(crate) fn string_bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Bytea(bytes) | Self::Packed(_, bytes) => bytes.len(),
+            _ => 0,
+        }
+    }
+
     /// Forgets a string that is so large that its place in memory is not used again.
     #[inline]
     pub fn forget_large(&mut self) {

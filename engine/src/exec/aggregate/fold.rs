@@ -25,7 +25,7 @@ use crate::exec::scan::index_scan::open_range;
 use crate::exec::scan::table_scan::bounds;
 use crate::function::aggregate::{Accumulator, Folder};
 use crate::plan::explain::NodeProfile;
-use crate::plan::physical::{AggregateCall, IndexKeys, IndexScan, Node, PhysicalPlan, TableScan};
+use crate::plan::physical::{AggregateCall, IndexScan, Node, PhysicalPlan, TableScan};
 use crate::plan::{Expr, ExprKind};
 use remora_storage::transaction::{Columns, Vector};
 use remora_storage::value::ColumnBuilder;
@@ -88,7 +88,7 @@ impl Fold {
     pub(in crate::exec) fn new(input: &Node, calls: &[AggregateCall]) -> Option<Self> {
         let (rows, scan) = match input {
             Node::TableScan(scan) => (Rows::Table(Arc::clone(scan)), &**scan),
-            Node::IndexScan(range) if !matches!(range.keys, IndexKeys::Points(_)) => {
+            Node::IndexScan(range) if range.keys.is_walked() => {
                 (Rows::Range(Arc::clone(range)), &range.scan)
             }
             _ => return None,

@@ -21,7 +21,7 @@
 use super::apply::Apply;
 use super::join_table::{JoinKeys, JoinTable};
 use super::{JoinProbe, Pairing};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exec::batch::Batch;
 use crate::exec::eval::Evaluator;
 use crate::exec::memory::Held;
@@ -232,6 +232,7 @@ impl RowLookups {
         let mut held = Held::default();
         let (done, found) = match &self.plan.index_scan().keys {
             IndexKeys::Points(_) => self.points(&keys, left.rows, &mut held, context)?,
+            IndexKeys::Elements(_) => return Err(Error::internal("a list of keys for each row")),
             IndexKeys::Range { .. } | IndexKeys::Prefix(_) => {
                 self.ranges(&keys, left.rows, &mut held, context)?
             }

@@ -91,7 +91,20 @@ impl IndexScan {
 
     fn open(&self, context: &ExecContext) -> Result<Rows> {
         match &self.plan.keys {
-            IndexKeys::Points(keys) => self.points(keys, context),
+            IndexKeys::Points(keys) => {
+                let values = evaluate(keys.iter().flatten(), context)?;
+                let values: Vec<ValueRef<'_>> = values.iter().map(Datum::as_ref).collect();
+                self.points(&values, context)
+            }
+            IndexKeys::Elements(array) => {
+                let array = eval_constant(array, context)?;
+                let array = array.as_ref();
+                let elements = (!array.is_null()).then(|| array.as_array());
+                let elements = elements.flatten();
+                let values: Vec<ValueRef<'_>> =
+                    elements.iter().flat_map(|array| array.iter()).collect();
+                self.points(&values, context)
+            }
             IndexKeys::Range { .. } | IndexKeys::Prefix(_) => {
                 let range = open_range(&self.plan, &self.view, context)?;
                 let test = || row_test(Scan::Index(Arc::clone(&self.plan)), context);
@@ -108,18 +121,15 @@ impl IndexScan {
         }
     }
 
-    /// A row has one key, so a row found twice was found by a key given twice.
-    fn points(&self, keys: &[Vec<Expr>], context: &ExecContext) -> Result<Rows> {
+    /// The rows that have the keys of which these are the values. A row has one key, so a row found twice was found by a
+    /// key given twice.
+    fn points(&self, values: &[ValueRef<'_>], context: &ExecContext) -> Result<Rows> {
         let (table, index) = (&self.plan.scan.table, &self.plan.index);
-        let mut found = match keys {
-            [key] => {
-                let key = evaluate(key.iter(), context)?;
-                with_refs(&key, |key| self.view.lookup(table, index, key))?
-            }
-            _ => {
-                let values = evaluate(keys.iter().flatten(), context)?;
-                let values: Vec<ValueRef<'_>> = values.iter().map(Datum::as_ref).collect();
-                let keys: Vec<_> = values.chunks(index.def.columns.len()).collect();
+        let width = index.def.columns.len();
+        let mut found = match values.len() == width {
+            true => self.view.lookup(table, index, values)?,
+            false => {
+                let keys: Vec<_> = values.chunks(width).collect();
                 let (mut found, mut seen) = (Vec::new(), HashSet::new());
                 for keys in keys.chunks(TOGETHER) {
                     context.check()?;
@@ -143,7 +153,7 @@ pub(in crate::exec) fn open_range(
     context: &ExecContext,
 ) -> Result<Option<Range>> {
     let (low, high): (&[Expr], &[Expr]) = match &plan.keys {
-        IndexKeys::Points(_) => return Ok(None),
+        IndexKeys::Points(_) | IndexKeys::Elements(_) => return Ok(None),
         IndexKeys::Range { low, high } => (low.values(), high.values()),
         IndexKeys::Prefix(values) => (values, &[]),
     };
@@ -169,7 +179,7 @@ pub(in crate::exec) fn range_between(
     let (scan, index, reverse) = (&plan.scan, &plan.index, plan.reverse);
     let (table, columns) = (&scan.table, &scan.columns);
     let range = match &plan.keys {
-        IndexKeys::Points(_) => return Ok(None),
+        IndexKeys::Points(_) | IndexKeys::Elements(_) => return Ok(None),
         IndexKeys::Range {
             low: from,
             high: to,
@@ -198,7 +208,7 @@ pub(in crate::exec) fn go_between(
         return false;
     }
     match &plan.keys {
-        IndexKeys::Points(_) => return false,
+        IndexKeys::Points(_) | IndexKeys::Elements(_) => return false,
         IndexKeys::Range {
             low: from,
             high: to,

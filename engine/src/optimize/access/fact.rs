@@ -1,7 +1,7 @@
 //! Facts: what the parts of a filter say of single columns.
 //!
 //! A part counts that compares a column with something that no column is part of: `a = 1`, `a > $1`,
-//! `a IN (1, 2)`. A column may stand within a cast that keeps order and loses nothing (INTEGER to BIGINT, VARCHAR
+//! `a IN (1, 2)`, `a = ANY ($1)`. A column may stand within a cast that keeps order and loses nothing (INTEGER to BIGINT, VARCHAR
 //! to TEXT): then the other side is brought to the column's type, if it has the same value there.
 //!
 //! Texts are compared by their bytes, so those that begin with a text follow each other in an index: `s LIKE 'ab%'`,
@@ -9,7 +9,7 @@
 
 use crate::function::cast::cast_value;
 use crate::function::numbers::NARROWED;
-use crate::function::{EvalContext, like, only, regex, resolve};
+use crate::function::{EvalContext, element_of, like, only, regex, resolve};
 use crate::plan::collation::said;
 use crate::plan::logical::Scan;
 use crate::plan::{Expr, ExprKind};
@@ -20,6 +20,8 @@ use std::ops::Bound;
 pub(in crate::optimize) enum Fact {
     /// It is one of these.
     OneOf(Vec<Expr>),
+    /// It is one of the elements of this array.
+    ElementOf(Expr),
     /// It is above this.
     Above(Bound<Expr>),
     /// It is below this.
@@ -72,6 +74,10 @@ pub(in crate::optimize) fn fact_of<C: Copy + PartialEq>(
             if let Some(beginning) = Beginning::of(overload.name) {
                 let (column, data_type) = key_column(left, column_of)?;
                 return Some((column, begins(beginning, right, data_type)?));
+            }
+            if overload.name == "= ANY" {
+                let (column, data_type) = key_column(left, column_of)?;
+                return Some((column, Fact::ElementOf(array_of(right, data_type)?)));
             }
             let (column, value, name) = match key_column(left, column_of) {
                 Some(column) => (column, right, overload.name),
@@ -249,6 +255,16 @@ fn equal_key(value: &Expr, to: DataType) -> Option<Expr> {
         };
         Some(Expr::new(call, to))
     })
+}
+
+/// An array whose elements are keys of this type, as they are.
+fn array_of(array: &Expr, of: DataType) -> Option<Expr> {
+    let is_text = |t: DataType| matches!(t, DataType::Text | DataType::Varchar(_));
+    let element = element_of(array.data_type)?;
+    let fits = element == of || is_text(element) && is_text(of);
+    // Of CHAR, trailing blanks do not count in a comparison.
+    let fits = fits && !matches!(of, DataType::Char(_));
+    (fits && array.is_column_free() && array.is_stable()).then(|| array.clone())
 }
 
 /// A value as one of the key column's type; `None` where it has columns, or no equal there.

@@ -1,6 +1,7 @@
 //! Keys: which of an index are asked for, by what is known of a scan's rows.
 //!
-//! 1. Points: every key column has an equality, or one of them a list (the only way for a hash index).
+//! 1. Points: every key column has an equality, or one of them a list, or the only one is an element of an array (the
+//!    only ways for a hash index).
 //! 2. A prefix: equalities on the first key columns, then a text of which the beginning is known.
 //! 3. A range: equalities on the first key columns, then bounds of the next one, or of the next ones together, or its
 //!    NULLs.
@@ -79,7 +80,8 @@ impl<'s> Known<'s> {
     /// Ways to use each index.
     pub(super) fn ways(&self) -> impl Iterator<Item = Choice> {
         let indexes = self.scan.table.indexes.iter();
-        indexes.filter_map(|index| self.points(index).or_else(|| self.range(index)))
+        let points = |index| self.points(index).or_else(|| self.elements(index));
+        indexes.filter_map(move |index| points(index).or_else(|| self.range(index)))
     }
 
     /// Every key column has an equality or a list.
@@ -113,6 +115,24 @@ impl<'s> Known<'s> {
             keys: IndexKeys::Points(keys),
             used,
             score,
+        })
+    }
+
+    /// The only column is an element of an array.
+    fn elements(&self, index: &Arc<IndexEntry>) -> Option<Choice> {
+        let [column] = index.def.columns.as_slice() else {
+            return None;
+        };
+        let mut facts = self.facts.iter().enumerate();
+        let (part, array) = facts.find_map(|(part, fact)| match fact {
+            Some((id, Fact::ElementOf(array))) if *id == column.column => Some((part, array)),
+            _ => None,
+        })?;
+        Some(Choice {
+            index: Arc::clone(index),
+            keys: IndexKeys::Elements(array.clone()),
+            used: vec![part],
+            score: if index.def.unique { 850 } else { 650 },
         })
     }
 
@@ -205,7 +225,9 @@ impl<'s> Known<'s> {
                     range.leaves_nulls = true;
                     continue;
                 }
-                Fact::OneOf(_) | Fact::Begins { .. } | Fact::Null => continue,
+                Fact::OneOf(_) | Fact::ElementOf(_) | Fact::Begins { .. } | Fact::Null => {
+                    continue;
+                }
             };
             let bound = bound.as_ref().map(|value| vec![value.clone()]);
             if range.set(bound, is_above != column.descending) && !self.is_char(*id) {

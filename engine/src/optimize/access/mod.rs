@@ -95,6 +95,9 @@ pub(super) fn select_by(
     let chosen = {
         let known = Known::of(&asked);
         let is_by_outer = |choice: &Choice| {
+            if let IndexKeys::Elements(_) = choice.keys {
+                return false;
+            }
             let values = choice.keys.values();
             values
                 .into_iter()

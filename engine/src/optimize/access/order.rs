@@ -43,6 +43,7 @@ impl Order {
                 let is_served = is_one || wanted.all(|key| known.is_constant(key.column));
                 (is_single && is_served).then_some(Served::Forward)
             }
+            IndexKeys::Elements(_) => None,
             IndexKeys::Range { .. } | IndexKeys::Prefix(_) => {
                 self.along(&choice.index.def.columns, def.unique, known)
             }

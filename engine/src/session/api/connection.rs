@@ -2,7 +2,7 @@
 
 use super::call_guard::{CallUnderWay, InUse, in_use};
 use super::outcome::Outcome;
-use super::rows::{Row, only_row};
+use super::rows::{Row, first_row};
 use crate::activity::{Interrupt, SessionRecord};
 use crate::error::{Error, Result};
 use crate::function::SearchPath;
@@ -203,10 +203,10 @@ impl Connection {
         let Some((found, plan)) = self.read_text_by_key(sql, &mut call) else {
             return self.of_text(sql, call, |statement| statement.first_row(f));
         };
-        let result = only_row(
+        let result = first_row(
             found,
             plan.columns.as_deref().unwrap_or_default(),
-            &call.row,
+            &call.rows,
             f,
         );
         call.forget_large();
@@ -441,10 +441,10 @@ impl Connection {
 
     /// Runs the statement of a text that is one look-up ([`Session::read_text_by_key`]).
     #[inline]
-    fn read_text_by_key(&self, sql: &str, call: &mut Call) -> Option<(bool, Arc<Plan>)> {
-        let (parameters, row) = call.given_and_row();
+    fn read_text_by_key(&self, sql: &str, call: &mut Call) -> Option<(usize, Arc<Plan>)> {
+        let (parameters, rows) = call.given_and_rows();
         let mut session = self.session.try_borrow_mut().ok()?;
-        session.read_text_by_key(sql, parameters, row)
+        session.read_text_by_key(sql, parameters, rows)
     }
 
     /// Runs a statement that is one look-up ([`Session::read_by_key`]).
@@ -452,11 +452,11 @@ impl Connection {
     pub(in crate::session) fn read_by_key(
         &self,
         prepared: &mut Prepared,
-        (parameters, row): (&[Value], &mut Vec<Value>),
-    ) -> Option<bool> {
+        (parameters, rows): (&[Value], &mut Vec<Value>),
+    ) -> Option<usize> {
         prepared.plan.point.as_ref()?;
         let mut session = self.session.try_borrow_mut().ok()?;
-        session.read_by_key(prepared, parameters, row)
+        session.read_by_key(prepared, parameters, rows)
     }
 
     /// Runs a call on the session, and settles what it leaves.

@@ -36,6 +36,13 @@ pub trait FromSql: Sized {
     /// # Errors
     /// See [`FromSqlError`].
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self>;
+
+    /// The same of a value that is kept as one.
+    #[doc(hidden)]
+    #[inline]
+    fn kept_result(value: &Value) -> FromSqlResult<Self> {
+        Self::column_result(value.as_ref())
+    }
 }
 
 /// Any whole number, and dates and times as what they are counted in.
@@ -89,6 +96,16 @@ macro_rules! from_whole {
             #[inline]
             fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
                 let value = whole(value)?;
+                Self::try_from(value).map_err(|_| FromSqlError::OutOfRange(value))
+            }
+
+            #[inline]
+            fn kept_result(value: &Value) -> FromSqlResult<Self> {
+                let value = match value {
+                    Value::BigInt(value) => *value,
+                    Value::Integer(value) => i64::from(*value),
+                    other => return Self::column_result(other.as_ref()),
+                };
                 Self::try_from(value).map_err(|_| FromSqlError::OutOfRange(value))
             }
         }

@@ -93,7 +93,7 @@ pub(in crate::session) fn collect(done: Done, plan: &Plan, call: &mut Call) -> R
             }
             chunks
         }
-        Output::Point(true) => vec![Chunk::Rows(vec![std::mem::take(&mut call.row)])],
+        Output::Point(true) => vec![Chunk::Rows(vec![std::mem::take(&mut call.rows)])],
         Output::List(rows) => vec![Chunk::Rows(rows)],
         Output::None | Output::Point(false) => Vec::new(),
     };

@@ -29,14 +29,14 @@ pub struct Rows<'stmt> {
     connection: &'stmt Connection,
     columns: &'stmt [Field],
     source: Source,
-    /// The statement's own row, where rows do not come in batches.
-    row: &'stmt mut Vec<Value>,
+    /// The statement's own rows, one after another, where they do not come in batches.
+    place: &'stmt mut Vec<Value>,
 }
 
 #[derive(Debug)]
 enum Source {
-    /// The row is in place.
-    Point,
+    /// The rows are in place: the next one, and how many there are.
+    Place(usize, usize),
     List(std::vec::IntoIter<Vec<Value>>),
     Cursor {
         cursor: Box<Cursor>,
@@ -51,10 +51,10 @@ impl<'stmt> Rows<'stmt> {
         connection: &'stmt Connection,
         columns: &'stmt [Field],
         output: Output,
-        row: &'stmt mut Vec<Value>,
+        place: &'stmt mut Vec<Value>,
     ) -> Self {
         let source = match output {
-            Output::Point(true) => Source::Point,
+            Output::Point(true) => Source::Place(0, 1),
             Output::List(rows) => Source::List(rows.into_iter()),
             Output::Cursor(cursor) => Source::Cursor {
                 cursor,
@@ -67,7 +67,23 @@ impl<'stmt> Rows<'stmt> {
             connection,
             columns,
             source,
-            row,
+            place,
+        }
+    }
+
+    /// Rows that are all in place.
+    #[inline]
+    pub(in crate::session) fn in_place(
+        connection: &'stmt Connection,
+        columns: &'stmt [Field],
+        rows: usize,
+        place: &'stmt mut Vec<Value>,
+    ) -> Self {
+        Self {
+            connection,
+            columns,
+            source: Source::Place(0, rows),
+            place,
         }
     }
 
@@ -79,22 +95,28 @@ impl<'stmt> Rows<'stmt> {
         clippy::should_implement_trait,
         reason = "fallible and lending, and named as in rusqlite"
     )]
+    #[inline]
     pub fn next(&mut self) -> Result<Option<Row<'_>>> {
         match &mut self.source {
-            Source::Point => {
-                self.source = Source::End;
-                Ok(Some(Row::of_values(self.columns, self.row)))
+            Source::Place(at, rows) if *at < *rows => {
+                let width = self.columns.len();
+                let row = &self.place[*at * width..][..width];
+                *at += 1;
+                Ok(Some(Row::of_values(self.columns, row)))
             }
-            Source::List(rows) => match rows.next() {
-                Some(row) => {
-                    *self.row = row;
-                    Ok(Some(Row::of_values(self.columns, self.row)))
-                }
-                None => Ok(None),
-            },
-            Source::Cursor { .. } => self.next_of_cursor(),
-            Source::End => Ok(None),
+            Source::Place(..) | Source::End => Ok(None),
+            Source::List(_) | Source::Cursor { .. } => self.next_of_query(),
         }
+    }
+
+    fn next_of_query(&mut self) -> Result<Option<Row<'_>>> {
+        let Source::List(rows) = &mut self.source else {
+            return self.next_of_cursor();
+        };
+        Ok(rows.next().map(|row| {
+            *self.place = row;
+            Row::of_values(self.columns, self.place)
+        }))
     }
 
     fn next_of_cursor(&mut self) -> Result<Option<Row<'_>>> {
@@ -210,8 +232,11 @@ impl<'a> Row<'a> {
     #[inline]
     pub fn get<I: RowIndex, T: FromSql>(&self, index: I) -> Result<T> {
         let position = index.position(self.columns)?;
-        T::column_result(self.at(position))
-            .map_err(|error| self.unfit(position, &error, std::any::type_name::<T>()))
+        let value = match self.data {
+            RowData::Values(values) => T::kept_result(&values[position]),
+            RowData::Batch(..) => T::column_result(self.at(position)),
+        };
+        value.map_err(|error| self.unfit(position, &error, std::any::type_name::<T>()))
     }
 
     #[cold]
@@ -263,17 +288,17 @@ impl<'a> Row<'a> {
     }
 }
 
-/// The row that a look-up has found, through `f`.
+/// The first of the rows that a look-up has found, through `f`.
 #[inline]
-pub(super) fn only_row<T>(
-    found: bool,
+pub(super) fn first_row<T>(
+    found: usize,
     columns: &[Field],
-    row: &[Value],
+    place: &[Value],
     f: impl FnOnce(&Row<'_>) -> Result<T>,
 ) -> Result<T> {
     match found {
-        true => f(&Row::of_values(columns, row)),
-        false => Err(no_row()),
+        0 => Err(no_row()),
+        _ => f(&Row::of_values(columns, &place[..columns.len()])),
     }
 }
 

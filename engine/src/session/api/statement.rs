@@ -2,7 +2,7 @@
 
 use super::connection::Connection;
 use super::export;
-use super::rows::{MappedRows, Row, Rows, no_row, only_row};
+use super::rows::{MappedRows, Row, Rows, first_row, no_row};
 use crate::error::{Result, state};
 use crate::plan::Field;
 use crate::session::Params;
@@ -57,6 +57,12 @@ impl<'conn> Statement<'conn> {
         self.prepared.is_of_literals()
     }
 
+    /// Whether it can go the short way of few rows.
+    #[cfg(test)]
+    pub(in crate::session) fn is_read_by_key(&self) -> bool {
+        self.prepared.plan.point.is_some()
+    }
+
     /// Its plan, as it is debugged.
     #[cfg(test)]
     pub(in crate::session) fn shape(&self) -> String {
@@ -91,9 +97,15 @@ impl<'conn> Statement<'conn> {
     /// As for [`Statement::execute`].
     pub fn query(&mut self, params: impl Params) -> Result<Rows<'_>> {
         self.call.collect(params)?;
-        let place = self.call.given_and_row();
+        let place = self.call.given_and_rows();
         if let Some(found) = self.connection.read_by_key(&mut self.prepared, place) {
-            return Ok(self.shown(Output::Point(found)));
+            let columns = self.prepared.plan.columns.as_deref().unwrap_or_default();
+            return Ok(Rows::in_place(
+                self.connection,
+                columns,
+                found,
+                &mut self.call.rows,
+            ));
         }
         self.call.take_collected();
         self.rows()
@@ -111,7 +123,7 @@ impl<'conn> Statement<'conn> {
     #[inline]
     fn shown(&mut self, output: Output) -> Rows<'_> {
         let columns = self.prepared.plan.columns.as_deref().unwrap_or_default();
-        Rows::new(self.connection, columns, output, &mut self.call.row)
+        Rows::new(self.connection, columns, output, &mut self.call.rows)
     }
 
     /// Runs the query and gives each row through `f`.
@@ -145,9 +157,9 @@ impl<'conn> Statement<'conn> {
         f: impl FnOnce(&Row<'_>) -> Result<T>,
     ) -> Result<T> {
         self.call.collect(params)?;
-        let place = self.call.given_and_row();
+        let place = self.call.given_and_rows();
         if let Some(found) = self.connection.read_by_key(&mut self.prepared, place) {
-            return self.only_row(found, f);
+            return self.first_of(found, f);
         }
         self.call.take_collected();
         self.row_of_rows(f)
@@ -176,7 +188,7 @@ impl<'conn> Statement<'conn> {
                     }
                 }
                 Output::Point(true) => {
-                    let row = std::slice::from_ref(&call.row);
+                    let row = std::slice::from_ref(&call.rows);
                     batches.push(export::rows(row, columns, &schema)?);
                 }
                 Output::List(rows) => batches.push(export::rows(&rows, columns, &schema)?),
@@ -191,16 +203,16 @@ impl<'conn> Statement<'conn> {
         &mut self,
         f: impl FnOnce(&Row<'_>) -> Result<T>,
     ) -> Result<T> {
-        let place = self.call.parameters_and_row();
+        let place = self.call.parameters_and_rows();
         match self.connection.read_by_key(&mut self.prepared, place) {
-            Some(found) => self.only_row(found, f),
+            Some(found) => self.first_of(found, f),
             None => self.row_of_rows(f),
         }
     }
 
     #[inline]
-    fn only_row<T>(&self, found: bool, f: impl FnOnce(&Row<'_>) -> Result<T>) -> Result<T> {
-        only_row(found, self.columns(), &self.call.row, f)
+    fn first_of<T>(&self, found: usize, f: impl FnOnce(&Row<'_>) -> Result<T>) -> Result<T> {
+        first_row(found, self.columns(), &self.call.rows, f)
     }
 
     fn row_of_rows<T>(&mut self, f: impl FnOnce(&Row<'_>) -> Result<T>) -> Result<T> {

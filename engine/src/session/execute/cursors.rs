@@ -133,7 +133,7 @@ impl Session {
             Output::Cursor(source) => Scroll::new(Some(source), goes_back, context),
             Output::List(rows) => Scroll::of_rows(&rows, own, goes_back, context)?,
             Output::Point(true) => {
-                let row = [std::mem::take(&mut call.row)];
+                let row = [std::mem::take(&mut call.rows)];
                 Scroll::of_rows(&row, own, goes_back, context)?
             }
             Output::None | Output::Point(false) => Scroll::new(None, goes_back, context),

@@ -171,7 +171,7 @@ pub(in crate::session) fn run_alone(
     match running.statement {
         Statement::Query(query) => {
             let is_one =
-                context.profiling.is_none() && exec::fold_row(query, tx, context, &mut call.row)?;
+                context.profiling.is_none() && exec::fold_row(query, tx, context, &mut call.rows)?;
             match is_one {
                 true => Ok(Done::output(Output::Point(true))),
                 false => cursor(query, tx),
@@ -179,7 +179,7 @@ pub(in crate::session) fn run_alone(
         }
         Statement::PointSelect(point) => {
             match (
-                exec::point_select(point, tx, context, &mut call.row)?,
+                exec::point_select(point, tx, context, &mut call.rows)?,
                 &point.otherwise,
             ) {
                 (PointRows::One(found), _) => Ok(Done::output(Output::Point(found))),
@@ -193,24 +193,24 @@ pub(in crate::session) fn run_alone(
             Ok(Done::output(Output::Cursor(Box::new(cursor))))
         }
         Statement::LockPoint(point, lock) => {
-            let found = exec::lock_point(point, lock, tx, context, &mut call.row)?;
+            let found = exec::lock_point(point, lock, tx, context, &mut call.rows)?;
             Ok(Done::output(Output::Point(found)))
         }
         Statement::Insert(insert) => {
             let changes = exec::insert(insert, tx, context)?;
-            Ok(Done::shown(changes, &mut call.row))
+            Ok(Done::shown(changes, &mut call.rows))
         }
         Statement::Update(update) => {
             let changes = exec::update(update, tx, context)?;
-            Ok(Done::shown(changes, &mut call.row))
+            Ok(Done::shown(changes, &mut call.rows))
         }
         Statement::Delete(delete) => {
             let changes = exec::delete(delete, tx, context)?;
-            Ok(Done::shown(changes, &mut call.row))
+            Ok(Done::shown(changes, &mut call.rows))
         }
         Statement::Merge(merge) => {
             let changes = exec::merge(merge, tx, context)?;
-            Ok(Done::shown(changes, &mut call.row))
+            Ok(Done::shown(changes, &mut call.rows))
         }
         Statement::SetConstraints(plan) => {
             exec::set_constraints(plan, tx, context)?;

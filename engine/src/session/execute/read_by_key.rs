@@ -1,4 +1,4 @@
-//! Statements that are one look-up by a key and show columns: they need no clock, no turn, and alone no transaction.
+//! Statements that read few rows by an index and show columns: they need no clock, no turn, and alone no transaction.
 //!
 //! ```text
 //!   alone       the seat      the state that was committed last; registered for as long as the row is read
@@ -8,7 +8,7 @@
 //! The rows are those that the general way gives ([`super::attempt`]). A statement goes that way wherever it could make a
 //! difference: as the first of a block, under a time limit, where turns are given, where the session was asked to stop,
 //! where the plan is not for the catalog of the moment, where a parameter has to be cast or EXECUTE computes it, where the
-//! last commit is not durable yet, where several rows have the key.
+//! last commit is not durable yet, where the rows are more than a few.
 
 use super::attempt::wait_shown;
 use super::core::{Seat, Session};
@@ -44,20 +44,20 @@ macro_rules! place {
 }
 
 impl Session {
-    /// Runs a statement that is one look-up, whose row is left in `row`: whether there is one. `None` where it has to go
-    /// the general way; then nothing was done but that `row` may have other values.
+    /// Runs a statement that is one look-up, whose rows are left in `rows`, one after another: how many there are. `None`
+    /// where it has to go the general way; then nothing was done but that `rows` may have other values.
     #[inline]
     pub(in crate::session) fn read_by_key(
         &mut self,
         prepared: &mut Prepared,
         parameters: &[Value],
-        row: &mut Vec<Value>,
-    ) -> Option<bool> {
+        rows: &mut Vec<Value>,
+    ) -> Option<usize> {
         let effort = self.settings.effort();
         if !self.is_unhindered() || !prepared.is_current(&self.path, effort) {
             return None;
         }
-        place!(self).read(prepared, parameters, row)
+        place!(self).read(prepared, parameters, rows)
     }
 
     /// Runs the statement of a text as [`Session::read_by_key`] does, where its plan is kept and it is one look-up; gives
@@ -66,8 +66,8 @@ impl Session {
         &mut self,
         sql: &str,
         parameters: &[Value],
-        row: &mut Vec<Value>,
-    ) -> Option<(bool, Arc<Plan>)> {
+        rows: &mut Vec<Value>,
+    ) -> Option<(usize, Arc<Plan>)> {
         if !self.is_unhindered() || self.cache.has_to_give_way(&self.ledger) {
             return None;
         }
@@ -91,7 +91,7 @@ impl Session {
         if prepared.plan.point.is_none() || !prepared.is_current(&self.path, effort) {
             return None;
         }
-        let found = place.read(prepared, parameters, row)?;
+        let found = place.read(prepared, parameters, rows)?;
         let plan = Arc::clone(&prepared.plan);
         if !is_known {
             self.cache.note_of_template(text);
@@ -112,14 +112,19 @@ impl Session {
 
 impl Place<'_> {
     #[inline]
-    fn read(self, prepared: &Prepared, parameters: &[Value], row: &mut Vec<Value>) -> Option<bool> {
+    fn read(
+        self,
+        prepared: &Prepared,
+        parameters: &[Value],
+        rows: &mut Vec<Value>,
+    ) -> Option<usize> {
         // The parameters of an EXECUTE are those of its arguments, and not yet the statement's.
         let point = prepared.plan.point.as_ref();
         let point = point.filter(|_| prepared.arguments.is_none())?;
         let record = self.record;
         let found = match self.block.status {
-            TransactionStatus::Idle => self.read_alone(prepared, point, parameters, row),
-            TransactionStatus::Open => self.read_in_block(prepared, point, parameters, row),
+            TransactionStatus::Idle => self.read_alone(prepared, point, parameters, rows),
+            TransactionStatus::Open => self.read_in_block(prepared, point, parameters, rows),
             TransactionStatus::Failed => None,
         };
         if found.is_some() && record.interrupt().is_set() {
@@ -135,13 +140,13 @@ impl Place<'_> {
         prepared: &Prepared,
         point: &PointRead,
         parameters: &[Value],
-        row: &mut Vec<Value>,
-    ) -> Option<bool> {
+        rows: &mut Vec<Value>,
+    ) -> Option<usize> {
         let Seat::Taken(reader) = self.seat else {
             take_seat(self.seat, self.store);
             return None;
         };
-        point.run(parameters, row, |what, key, places| {
+        point.run(parameters, rows, |what, key, places| {
             let read = reader.read(prepared.catalog())?;
             prepared.begin(self.record);
             let found = read.show(what, key, places);
@@ -156,13 +161,13 @@ impl Place<'_> {
         prepared: &Prepared,
         point: &PointRead,
         parameters: &[Value],
-        row: &mut Vec<Value>,
-    ) -> Option<bool> {
+        rows: &mut Vec<Value>,
+    ) -> Option<usize> {
         let tx = self.block.tx.as_mut()?;
         if !Arc::ptr_eq(tx.catalog(), prepared.catalog()) {
             return None;
         }
-        point.run(parameters, row, |what, key, places| {
+        point.run(parameters, rows, |what, key, places| {
             prepared.begin(self.record);
             // A failure is met again on the general way, which tells it.
             wait_shown(self.store, tx, self.durability == Durability::Sync).ok()?;

@@ -20,8 +20,8 @@ use std::sync::Arc;
 pub(in crate::session) struct Call {
     /// Parameters (as given, then as cast), clock, session, ledger.
     pub(in crate::session) context: ExecContext,
-    /// The row of a point select.
-    pub(in crate::session) row: Vec<Value>,
+    /// The rows of a read by key, one after another; or the row of a point select.
+    pub(in crate::session) rows: Vec<Value>,
     /// Where parameters are gathered.
     given: Given,
 }
@@ -51,7 +51,7 @@ impl Call {
                 planner: Arc::<SessionPlanner>::clone(planner),
                 trigger_depth: 0,
             },
-            row: Vec::new(),
+            rows: Vec::new(),
             given: Given::default(),
         }
     }
@@ -92,14 +92,14 @@ impl Call {
         params.collect_into(&mut self.given)
     }
 
-    /// The parameters that were gathered, and the place of a row.
-    pub(in crate::session) fn given_and_row(&mut self) -> (&[Value], &mut Vec<Value>) {
-        (&self.given, &mut self.row)
+    /// The parameters that were gathered, and the place of rows.
+    pub(in crate::session) fn given_and_rows(&mut self) -> (&[Value], &mut Vec<Value>) {
+        (&self.given, &mut self.rows)
     }
 
-    /// The parameters of the call, and the place of a row.
-    pub(in crate::session) fn parameters_and_row(&mut self) -> (&[Value], &mut Vec<Value>) {
-        (&self.context.parameters, &mut self.row)
+    /// The parameters of the call, and the place of rows.
+    pub(in crate::session) fn parameters_and_rows(&mut self) -> (&[Value], &mut Vec<Value>) {
+        (&self.context.parameters, &mut self.rows)
     }
 
     /// The parameters that were gathered.
@@ -122,12 +122,12 @@ impl Call {
     /// Forgets the large values of a look-up: what is left is small, and used again.
     pub(in crate::session) fn forget_large(&mut self) {
         self.given.forget_large();
-        self.row.iter_mut().for_each(Value::forget_large);
+        self.rows.iter_mut().for_each(Value::forget_large);
     }
 
     /// Forgets what belongs to one statement, so that another can use it; its lists stay allocated.
     pub(in crate::session) fn clear(&mut self) {
-        self.row.clear();
+        self.rows.clear();
         self.given.forget();
         let ExecContext {
             eval, parameters, ..

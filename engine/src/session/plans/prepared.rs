@@ -406,9 +406,9 @@ fn plan(
         arrow: arrow_schema(columns.as_deref().unwrap_or_default()),
         columns: columns.filter(|_| shown),
         point: match &planned.statement {
-            Statement::PointSelect(select) if shown && names.effort.includes("point_reads") => {
-                PointRead::of(select, &planned.parameters)
-            }
+            _ if !shown || planned.with.is_some() || !names.effort.includes("point_reads") => None,
+            Statement::PointSelect(select) => PointRead::of_point(select, &planned.parameters),
+            Statement::Query(query) => PointRead::of_query(query, &planned.parameters),
             _ => None,
         },
         planned,

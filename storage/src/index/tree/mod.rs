@@ -57,7 +57,7 @@ mod tests;
 
 use super::batch::{Batch, Ranked, STRETCH};
 use super::counter::Counter;
-use super::cursor::{Cursor, Cut, Entries};
+use super::cursor::{Cursor, Cut};
 use super::merge::Merged;
 use crate::error::Result;
 use crate::ids::RowId;
@@ -71,7 +71,7 @@ use bucket::Found;
 use build::Item;
 use change::{Insertion, Removal, Stop};
 use rest::{Rest, Short};
-use scan::Rows;
+use scan::{Rows, Sink};
 use std::ptr;
 use std::sync::Arc;
 use version::{Again, Version};
@@ -280,15 +280,15 @@ impl OrderedIndex {
         Ok(Step::Down(word, below.skip(1)))
     }
 
-    pub(super) fn scan(&self, cursor: &mut Cursor, limit: usize, out: &mut Entries) {
-        out.begin(limit);
+    /// Adds the next entries of a scan to what has none.
+    pub(super) fn scan(&self, cursor: &mut Cursor, limit: usize, out: &mut impl Sink) {
         if cursor.is_done() || limit == 0 {
             return;
         }
         let (low, high) = cursor.cuts();
         let ended = self.walk_between(low, high, cursor.is_backward(), limit, out);
         match out.last() {
-            Some((key, row)) if !ended => cursor.stand_at(key, row),
+            Some((key, row)) if !ended => cursor.stand_at(&key, row),
             _ => cursor.finish(),
         }
     }

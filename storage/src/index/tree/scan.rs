@@ -21,7 +21,9 @@ use super::node::Inner;
 use super::version::Again;
 use super::word::{Child, Word};
 use crate::ids::RowId;
+use crate::index::Key;
 use crate::index::cursor::{COPIED, Cut, Entries, Parts};
+use crate::index::int_entries::{IntEntries, Lead};
 use crate::mvcc::epoch;
 use crate::sync::atomic::Ordering::Relaxed;
 use smallvec::SmallVec;
@@ -33,18 +35,26 @@ const FRAMES: usize = 4;
 const PREFETCH_AHEAD: u8 = 2;
 
 /// What takes the entries of a walk.
-pub(super) trait Sink {
+pub(in crate::index) trait Sink {
+    /// What it makes of the first part of keys, where they have it in common.
+    type Lead;
+    /// Begins a run of keys that are so long, and whose first part is the same so many bytes.
+    fn lead(&self, start: &[u8], start_len: usize, len: usize) -> Self::Lead;
     /// How many it has.
     fn len(&self) -> usize;
     /// Takes back all but the first `len`.
     fn truncate(&mut self, len: usize);
     /// Takes an entry.
-    fn push(&mut self, key: &Parts<'_>, row: RowId);
+    fn push(&mut self, lead: &Self::Lead, key: &Parts<'_>, row: RowId);
     /// The last one.
-    fn last(&self) -> Option<(&[u8], RowId)>;
+    fn last(&self) -> Option<(Key, RowId)>;
 }
 
 impl Sink for Entries {
+    type Lead = ();
+
+    fn lead(&self, _start: &[u8], _start_len: usize, _len: usize) {}
+
     fn len(&self) -> usize {
         self.len()
     }
@@ -54,11 +64,37 @@ impl Sink for Entries {
     }
 
     #[inline(always)]
-    fn push(&mut self, key: &Parts<'_>, row: RowId) {
+    fn push(&mut self, (): &(), key: &Parts<'_>, row: RowId) {
         self.push(key, row);
     }
 
-    fn last(&self) -> Option<(&[u8], RowId)> {
+    fn last(&self) -> Option<(Key, RowId)> {
+        self.last().map(|(key, row)| (Key::from_slice(key), row))
+    }
+}
+
+impl Sink for IntEntries {
+    type Lead = Option<Lead>;
+
+    #[inline(always)]
+    fn lead(&self, start: &[u8], start_len: usize, len: usize) -> Option<Lead> {
+        self.lead(start, start_len, len)
+    }
+
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.truncate(len);
+    }
+
+    #[inline(always)]
+    fn push(&mut self, lead: &Option<Lead>, key: &Parts<'_>, row: RowId) {
+        self.push(lead.as_ref(), key, row);
+    }
+
+    fn last(&self) -> Option<(Key, RowId)> {
         self.last()
     }
 }
@@ -78,6 +114,10 @@ impl<'a> Rows<'a> {
 }
 
 impl Sink for Rows<'_> {
+    type Lead = ();
+
+    fn lead(&self, _start: &[u8], _start_len: usize, _len: usize) {}
+
     fn len(&self) -> usize {
         self.out.len() - self.had
     }
@@ -87,13 +127,13 @@ impl Sink for Rows<'_> {
     }
 
     #[inline(always)]
-    fn push(&mut self, _key: &Parts<'_>, row: RowId) {
+    fn push(&mut self, (): &(), _key: &Parts<'_>, row: RowId) {
         self.out.push(row);
     }
 
-    fn last(&self) -> Option<(&[u8], RowId)> {
+    fn last(&self) -> Option<(Key, RowId)> {
         let row = self.out[self.had..].last()?;
-        Some((self.key, *row))
+        Some((Key::from_slice(self.key), *row))
     }
 }
 
@@ -269,7 +309,7 @@ impl OrderedIndex {
                         };
                         moved
                             .get_or_insert_with(Cut::default)
-                            .move_to(key, row, reverse);
+                            .move_to(&key, row, reverse);
                     }
                 }
             }
@@ -334,9 +374,7 @@ impl<S: Sink> Walk<'_, S> {
             };
             self.path.bytes[frame.path] = next.byte;
             if self.is_within(len, row, next.low, next.high) {
-                let middle = u64::from(next.byte) << 56;
-                self.sink
-                    .push(&self.path.key(frame.path, middle, &[], len), row);
+                self.push(frame.path, u64::from(next.byte) << 56, len, row);
             }
         }
     }
@@ -354,6 +392,7 @@ impl<S: Sink> Walk<'_, S> {
             return;
         }
         let slots = frame.inner.slots_256();
+        let lead = self.sink.lead(&self.path.bytes, frame.path, len);
         let mut left = self.limit - self.sink.len();
         while if REVERSE { at > end } else { at < end } {
             let byte = if REVERSE { at - 1 } else { at };
@@ -364,8 +403,8 @@ impl<S: Sink> Walk<'_, S> {
                 }
                 left -= 1;
                 let middle = (byte as u64) << 56;
-                self.sink
-                    .push(&self.path.key(frame.path, middle, &[], len), row);
+                let key = self.path.key(frame.path, middle, &[], len);
+                self.sink.push(&lead, &key, row);
             } else if !word.is_nothing() {
                 break;
             }
@@ -377,6 +416,14 @@ impl<S: Sink> Walk<'_, S> {
             false if at == to => frame.is_done = true,
             false => frame.from = at as u8,
         }
+    }
+
+    /// Gives out a lone row, whose key is so many bytes of the path and of a word after its first ones.
+    #[inline(always)]
+    fn push(&mut self, start_len: usize, middle: u64, len: usize, row: RowId) {
+        let lead = self.sink.lead(&self.path.bytes, start_len, len);
+        let key = self.path.key(start_len, middle, &[], len);
+        self.sink.push(&lead, &key, row);
     }
 
     /// Whether a lone row, whose key is so many bytes of the path, lies between the cuts.
@@ -404,8 +451,7 @@ impl<S: Sink> Walk<'_, S> {
             Child::Row(row) => {
                 let len = key_end.unwrap_or(self.path.used);
                 if self.is_within(len, row, low, high) {
-                    let used = self.path.used;
-                    self.sink.push(&self.path.key(used, 0, &[], len), row);
+                    self.push(self.path.used, 0, len, row);
                 }
                 Ok(())
             }
@@ -533,18 +579,20 @@ impl<S: Sink> Walk<'_, S> {
         let at = |turn: usize| if REVERSE { count - 1 - turn } else { turn };
         let rows = &bucket.rows()[within.clone()];
         let row = |turn: usize| RowId(rows[at(turn)].load(Relaxed));
+        let lead = self.sink.lead(&self.path.bytes, own, len);
         match form {
             Form::Rows => {
                 for turn in 0..count {
-                    self.sink.push(&self.path.key(own, 0, &[], len), row(turn));
+                    let key = self.path.key(own, 0, &[], len);
+                    self.sink.push(&lead, &key, row(turn));
                 }
             }
             Form::Words(_) => {
                 let heads = &bucket.heads()[within];
                 for turn in 0..count {
                     let head = heads[at(turn)].load(Relaxed);
-                    self.sink
-                        .push(&self.path.key(own, head, &[], len), row(turn));
+                    let key = self.path.key(own, head, &[], len);
+                    self.sink.push(&lead, &key, row(turn));
                 }
             }
             Form::Tails => {
@@ -552,8 +600,9 @@ impl<S: Sink> Walk<'_, S> {
                 for turn in 0..count {
                     let head = heads[at(turn)].load(Relaxed);
                     let (len, tail) = bucket.tail(within.start + at(turn));
-                    self.sink
-                        .push(&self.path.key(own, head, tail, own + len), row(turn));
+                    let lead = self.sink.lead(&self.path.bytes, own, own + len);
+                    let key = self.path.key(own, head, tail, own + len);
+                    self.sink.push(&lead, &key, row(turn));
                 }
             }
         }

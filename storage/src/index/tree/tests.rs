@@ -2,6 +2,7 @@
 
 use super::node::Inner;
 use super::*;
+use crate::index::Entries;
 use crate::pool::{Claim, Ledger};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use proptest::prelude::*;
@@ -24,6 +25,7 @@ fn move_all(tree: &OrderedIndex) {
 fn scanned(tree: &OrderedIndex, mut cursor: Cursor, limit: usize) -> Vec<(Vec<u8>, u64)> {
     let (mut all, mut some) = (Vec::new(), Entries::new());
     loop {
+        some.begin(limit);
         tree.scan(&mut cursor, limit, &mut some);
         if some.is_empty() {
             return all;

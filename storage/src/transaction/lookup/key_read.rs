@@ -1,39 +1,85 @@
 //! Reads by key that are made once and run again and again: where the key and the columns are is found beforehand.
 //!
-//! A key that is one integer, which most are, is compared with the bytes of a row that is bare
-//! ([`crate::block::Bare`]).
+//! ```text
+//!   WHERE id = 7                        an integer of a unique index, compared with the bytes of a bare row
+//!   WHERE email = 'x'                   a value a column of the index
+//!   WHERE id BETWEEN 5 AND 9            a range, of which a number of rows may be enough
+//!   WHERE id IN (1, 2, 3)               a list of keys, looked up together
+//! ```
+//!
+//! What is found is put into places, row by row: those of the caller, so that their strings are used again. Few rows are
+//! given in this way, and little text ([`ROWS_MAX`], [`BYTES_MAX`]): nobody accounts for them.
 
-use super::{PointRead, find, find_only, row_with_key};
+use super::{PointRead, find, find_candidate, row_with_key, rows_of_keys};
 use crate::block::ShownColumn;
 use crate::catalog::{IndexEntry, IntKey, TableEntry};
 use crate::ids::{ColumnId, RowId};
+use crate::index::{Cursor, Entries, Key, TOGETHER};
 use crate::mvcc::Viewpoint;
 use crate::transaction::reads::Columns;
+use crate::transaction::view::ends;
+use crate::transaction::walk::{ROWS_AHEAD, each_row};
 use crate::transaction::{RowRef, Transaction};
 use crate::value::{DataType, Value, ValueRef};
+use smallvec::SmallVec;
+use std::ops::Bound;
 use std::sync::Arc;
 
-/// The key that is read.
+/// Rows that one read gives at most.
+const ROWS_MAX: usize = 128;
+/// Bytes of strings that it gives at most, where it gives several rows.
+const BYTES_MAX: usize = 64 << 10;
+
+/// The key that is read, or the keys.
 #[derive(Clone, Copy, Debug)]
 pub enum ReadKey<'k> {
     /// One integer, which the column can hold ([`KeyRead::is_by_int`]).
     Int(i64),
     /// A value a column, of its type.
     Values(&'k [ValueRef<'k>]),
+    /// Keys that follow each other in an ordered index.
+    Between(Between<'k>),
+    /// Keys of one column; one given twice is read once.
+    Each(&'k [ValueRef<'k>]),
 }
 
-/// A read of some columns by the key of an index.
+/// A range of keys. A bound gives values, none of them NULL, for a prefix of the key columns.
+#[derive(Clone, Copy, Debug)]
+pub struct Between<'k> {
+    /// From where.
+    pub low: Bound<&'k [ValueRef<'k>]>,
+    /// To where.
+    pub high: Bound<&'k [ValueRef<'k>]>,
+    /// From the last key to the first.
+    pub reverse: bool,
+    /// How many rows are wanted; `None` for all.
+    pub limit: Option<usize>,
+}
+
+/// A read of some columns by the keys of an index.
 #[derive(Debug)]
 pub struct KeyRead {
     table: Arc<TableEntry>,
     index: Arc<IndexEntry>,
+    /// How rows are compared with keys, where those are one integer.
     int: Option<IntKey>,
+    /// Whether a key is such a one, and of one row at most.
+    is_by_int: bool,
     shown: Box<[ShownColumn]>,
+    /// Whether some of these are strings.
+    has_strings: bool,
     columns: Columns,
 }
 
+/// Where rows are put, one after another.
+struct Places<'p> {
+    values: &'p mut Vec<Value>,
+    rows: usize,
+    bytes: usize,
+}
+
 impl KeyRead {
-    /// A read by the whole key of an index of the table: it shows some columns, and has looked at others as well.
+    /// A read by an index of the table: it shows some columns, and has looked at others as well.
     pub fn new(
         table: &Arc<TableEntry>,
         index: &Arc<IndexEntry>,
@@ -41,31 +87,31 @@ impl KeyRead {
         columns: Columns,
     ) -> Self {
         let layout = table.rows.layout();
+        let data_type = |column: ColumnId| {
+            let position = table.def.position(column);
+            position.map(|position| table.def.columns[position].data_type)
+        };
+        let int = index.int_key(&table.rows);
         let is_integer = |key: &IntKey| {
-            let position = table.def.position(key.id);
-            let data_type = position.map(|position| table.def.columns[position].data_type);
+            let data_type = data_type(key.id);
             matches!(data_type, Some(DataType::BigInt | DataType::Integer))
         };
-        let int = index.int_key(&table.rows).filter(is_integer);
+        let is_string = |column: &ColumnId| data_type(*column).is_none_or(DataType::is_variable);
         Self {
-            int: int.filter(|_| index.def.unique),
+            is_by_int: index.def.unique && int.as_ref().is_some_and(is_integer),
+            int,
             columns,
+            has_strings: shown.iter().any(is_string),
             shown: shown.iter().map(|column| layout.shown(*column)).collect(),
             table: Arc::clone(table),
             index: Arc::clone(index),
         }
     }
 
-    /// How many columns it shows.
-    #[inline]
-    pub fn width(&self) -> usize {
-        self.shown.len()
-    }
-
     /// Whether its key is one integer, of a unique index.
     #[inline]
     pub fn is_by_int(&self) -> bool {
-        self.int.is_some()
+        self.is_by_int
     }
 
     fn show(&self, row: &RowRef<'_>, places: &mut [Value]) {
@@ -74,22 +120,62 @@ impl KeyRead {
         }
     }
 
-    /// Shows the row with this key; `None` where there are several.
+    /// The place of the next row.
+    #[inline(always)]
+    fn next_place<'p>(&self, places: &'p mut Places<'_>) -> &'p mut [Value] {
+        let width = self.shown.len();
+        let start = places.rows * width;
+        places.rows += 1;
+        if places.values.len() < start + width {
+            places.values.resize(start + width, Value::Null);
+        }
+        &mut places.values[start..start + width]
+    }
+
+    fn show_next_row(&self, row: &RowRef<'_>, places: &mut Places<'_>) -> bool {
+        self.show_next(places, |column, place| row.show(column, place))
+    }
+
+    /// Shows one of several rows, column by column; false where they become too many or too long.
+    #[inline(always)]
+    fn show_next(&self, places: &mut Places<'_>, show: impl Fn(&ShownColumn, &mut Value)) -> bool {
+        if places.rows == ROWS_MAX {
+            return false;
+        }
+        let place = self.next_place(places);
+        for (column, place) in self.shown.iter().zip(&mut *place) {
+            show(column, place);
+        }
+        if self.has_strings {
+            places.bytes += place.iter().map(Value::string_bytes).sum::<usize>();
+        }
+        places.bytes <= BYTES_MAX
+    }
+
+    /// Shows the rows with this key; of one whose index is unique, which is given back.
     fn show_of_values(
         &self,
         viewpoint: &Viewpoint<'_>,
         key: &[ValueRef<'_>],
-        places: &mut [Value],
+        places: &mut Places<'_>,
     ) -> Option<Option<RowId>> {
         let (table, index) = (&self.table, &self.index);
-        let show = |id, row: &RowRef<'_>| {
-            self.show(row, places);
-            id
-        };
-        match index.def.unique {
-            true => Some(find(viewpoint, table, index, key, show)),
-            false => find_only(viewpoint, table, index, key, show),
+        if index.def.unique {
+            let show = |id, row: &RowRef<'_>| {
+                self.show(row, self.next_place(places));
+                id
+            };
+            return Some(find(viewpoint, table, index, key, show));
         }
+        let mut looked = 0;
+        let too_many = find_candidate(index, key, |id| {
+            looked += 1;
+            let fits = looked <= ROWS_MAX
+                && row_with_key(viewpoint, table, index, key, id)
+                    .is_none_or(|row| self.show_next_row(&row, places));
+            (!fits).then_some(())
+        });
+        too_many.is_none().then_some(None)
     }
 
     #[inline]
@@ -97,7 +183,7 @@ impl KeyRead {
         &self,
         viewpoint: &Viewpoint<'_>,
         (int, key): (&IntKey, i64),
-        places: &mut [Value],
+        places: &mut Places<'_>,
     ) -> Option<RowId> {
         let (table, index) = (&self.table, &self.index);
         index.index.find_map(&int.encode(key), |id| {
@@ -106,57 +192,194 @@ impl KeyRead {
                 if !bare.has_int(int.column, key) {
                     return None;
                 }
-                for (column, place) in self.shown.iter().zip(&mut *places) {
+                for (column, place) in self.shown.iter().zip(self.next_place(places)) {
                     bare.show(column, place);
                 }
                 return Some(id);
             }
             let row = row_with_key(viewpoint, table, index, &[int.of(key)], id)?;
-            self.show(&row, places);
+            self.show(&row, self.next_place(places));
             Some(id)
         })
     }
 
+    /// Shows the rows of a range, as many as are wanted.
+    fn show_between(
+        &self,
+        viewpoint: &Viewpoint<'_>,
+        (cursor, limit): (&mut Cursor, Option<usize>),
+        places: &mut Places<'_>,
+    ) -> Option<()> {
+        let wanted = limit.unwrap_or(ROWS_MAX).min(ROWS_MAX);
+        match &self.int {
+            Some(int) => self.show_ints(viewpoint, int, (cursor, wanted), places)?,
+            None => self.show_entries(viewpoint, (cursor, wanted), places)?,
+        }
+        (cursor.is_done() || limit == Some(places.rows)).then_some(())
+    }
+
+    /// [`Self::show_between`] where keys are integers.
+    fn show_ints(
+        &self,
+        viewpoint: &Viewpoint<'_>,
+        int: &IntKey,
+        (cursor, wanted): (&mut Cursor, usize),
+        places: &mut Places<'_>,
+    ) -> Option<()> {
+        let (table, index) = (&self.table.rows, &self.index);
+        let (mut entries, mut near) = (int.entries(), None);
+        while places.rows < wanted && !cursor.is_done() {
+            let left = wanted - places.rows;
+            index.index.scan_ints(cursor, left, &mut entries);
+            if entries.has_others() {
+                return None;
+            }
+            let entries = entries.as_slice();
+            for (at, (value, id)) in entries.iter().enumerate() {
+                let place = table.place_near(*id, viewpoint.operation(), &mut near);
+                let Some((block, slot)) = place else {
+                    continue;
+                };
+                if let Some((_, next)) = entries.get(at + ROWS_AHEAD)
+                    && next.block() == id.block()
+                {
+                    block.fetch(next.slot());
+                }
+                let fits = if let Some(bare) = block.bare_row(slot, viewpoint) {
+                    !bare.has_int(int.column, *value)
+                        || self.show_next(places, |column, place| bare.show(column, place))
+                } else {
+                    let row = block.visible(slot, viewpoint);
+                    let row = row.filter(|row| index.has_key(row, &int.encode(*value)));
+                    row.is_none_or(|row| self.show_next_row(&row, places))
+                };
+                if !fits {
+                    return None;
+                }
+            }
+        }
+        Some(())
+    }
+
+    /// [`Self::show_between`] whatever keys are.
+    fn show_entries(
+        &self,
+        viewpoint: &Viewpoint<'_>,
+        (cursor, wanted): (&mut Cursor, usize),
+        places: &mut Places<'_>,
+    ) -> Option<()> {
+        let (table, index) = (&self.table.rows, &*self.index);
+        let (mut entries, mut fits) = (Entries::new(), true);
+        while fits && places.rows < wanted && !cursor.is_done() {
+            let left = wanted - places.rows;
+            index.index.scan(cursor, left, &mut entries);
+            each_row((index, None), &entries, table, viewpoint, |_, row| {
+                fits = fits && self.show_next_row(&row, places);
+            });
+        }
+        fits.then_some(())
+    }
+
+    /// Shows the rows of each key of a list. `note` is told of the keys, with the row that a unique index has for it.
+    fn show_each(
+        &self,
+        viewpoint: &Viewpoint<'_>,
+        keys: &[ValueRef<'_>],
+        places: &mut Places<'_>,
+        mut note: impl FnMut(&[ValueRef<'_>], Option<RowId>),
+    ) -> Option<()> {
+        if keys.len() > ROWS_MAX {
+            return None;
+        }
+        let keys: SmallVec<[[ValueRef<'_>; 1]; 8]> = keys.iter().map(|key| [*key]).collect();
+        // Ascending: those that were shown.
+        let (mut seen, mut fits) = (SmallVec::<[RowId; 8]>::new(), true);
+        let (table, index) = (&self.table, &self.index);
+        for keys in keys.chunks(TOGETHER) {
+            let take = |_, id, row: &RowRef<'_>| {
+                if let Err(at) = seen.binary_search(&id) {
+                    seen.insert(at, id);
+                    fits = fits && self.show_next_row(row, places);
+                }
+            };
+            rows_of_keys(viewpoint, (table, index), keys, take, &mut note);
+        }
+        fits.then_some(())
+    }
+
+    /// Shows the rows; how many.
     #[inline]
     fn run(
         &self,
         viewpoint: &Viewpoint<'_>,
         key: &ReadKey<'_>,
-        places: &mut [Value],
-    ) -> Option<Option<RowId>> {
-        match (key, &self.int) {
-            (ReadKey::Int(key), Some(int)) => {
-                Some(self.show_of_int(viewpoint, (int, *key), places))
+        values: &mut Vec<Value>,
+        reads: Option<&Transaction>,
+    ) -> Option<usize> {
+        let mut places = Places {
+            values,
+            rows: 0,
+            bytes: 0,
+        };
+        let note = |key: &[ValueRef<'_>], row: Option<RowId>| {
+            if let Some(tx) = reads {
+                let row = row.filter(|_| self.index.def.unique);
+                tx.note_key(&self.table, &self.index, key, self.columns, row);
             }
-            (ReadKey::Int(_), None) => None,
-            (ReadKey::Values(key), _) => self.show_of_values(viewpoint, key, places),
+        };
+        match key {
+            ReadKey::Int(key) => {
+                let int = self.int.as_ref().filter(|_| self.is_by_int)?;
+                let found = self.show_of_int(viewpoint, (int, *key), &mut places);
+                note(&[int.of(*key)], found);
+            }
+            ReadKey::Values(key) => {
+                let found = self.show_of_values(viewpoint, key, &mut places)?;
+                note(key, found);
+            }
+            ReadKey::Between(between) => {
+                let (low, high) = ends(&self.index, between.low, between.high);
+                let (low, high) = (slice(&low), slice(&high));
+                let mut cursor = Cursor::new(low, high, between.reverse);
+                self.show_between(viewpoint, (&mut cursor, between.limit), &mut places)?;
+                if let Some(tx) = reads {
+                    let index = (&*self.table, &*self.index);
+                    tx.note_walk(index, self.columns, (low, high), &cursor);
+                }
+            }
+            ReadKey::Each(keys) => self.show_each(viewpoint, keys, &mut places, note)?,
         }
+        Some(places.rows)
     }
 }
 
+fn slice(end: &Bound<Key>) -> Bound<&[u8]> {
+    end.as_ref().map(|key| &**key)
+}
+
 impl PointRead<'_> {
-    /// Puts the columns of the row with this key in `places`; whether there is one, or `None` where there are several.
+    /// Puts the columns of the rows with these keys in `places`, row by row; says how many rows, or `None` where they are
+    /// too many or too long.
     #[inline]
-    pub fn show(&self, read: &KeyRead, key: &ReadKey<'_>, places: &mut [Value]) -> Option<bool> {
-        let found = read.run(&self.viewpoint(), key, places)?;
-        Some(found.is_some())
+    pub fn show(
+        &self,
+        read: &KeyRead,
+        key: &ReadKey<'_>,
+        places: &mut Vec<Value>,
+    ) -> Option<usize> {
+        read.run(&self.viewpoint(), key, places, None)
     }
 }
 
 impl Transaction {
     /// As [`PointRead::show`], in the current command.
-    pub fn show(&self, read: &KeyRead, key: &ReadKey<'_>, places: &mut [Value]) -> Option<bool> {
+    pub fn show(
+        &self,
+        read: &KeyRead,
+        key: &ReadKey<'_>,
+        places: &mut Vec<Value>,
+    ) -> Option<usize> {
         let operation = self.registration.enter();
-        let found = read.run(&operation.viewpoint(self.command), key, places)?;
-        let note = |key: &[ValueRef<'_>]| {
-            let row = found.filter(|_| read.index.def.unique);
-            self.note_key(&read.table, &read.index, key, read.columns, row);
-        };
-        match (key, &read.int) {
-            (ReadKey::Int(key), Some(int)) => note(&[int.of(*key)]),
-            (ReadKey::Int(_), None) => {}
-            (ReadKey::Values(key), _) => note(key),
-        }
-        Some(found.is_some())
+        read.run(&operation.viewpoint(self.command), key, places, Some(self))
     }
 }

@@ -9,7 +9,7 @@
 mod key_read;
 mod reader;
 
-pub use key_read::{KeyRead, ReadKey};
+pub use key_read::{Between, KeyRead, ReadKey};
 pub use reader::{PointRead, Reader};
 
 use super::reads::Columns;
@@ -23,9 +23,6 @@ use crate::value::ValueRef;
 use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::Arc;
-
-/// Rows that have, or had, a key which [`find_only`] looks at.
-const CANDIDATES_MAX: usize = 8;
 
 impl Transaction {
     /// What [`ReadView::find`] gives in a view of the current command, without making the view.
@@ -137,23 +134,11 @@ impl ReadView {
         for (group, keys) in keys.chunks(TOGETHER).enumerate() {
             let operation = self.enter();
             let viewpoint = self.viewpoint(&operation);
-            let candidates = candidates(index, keys);
-            for (_, id) in &candidates {
-                if let Some((block, slot)) = table.rows.place(*id, &operation) {
-                    block.fetch(slot);
-                }
-            }
-            let mut firsts = SmallVec::<[Option<RowId>; TOGETHER]>::from_elem(None, keys.len());
-            for (at, id) in candidates {
-                let key = keys[at].as_ref();
-                if row_with_key(&viewpoint, table, index, key, id).is_some() {
-                    firsts[at].get_or_insert(id);
-                    found(group * TOGETHER + at, id);
-                }
-            }
-            for (key, first) in keys.iter().zip(firsts) {
-                self.note_key(table, index, key.as_ref(), Columns::NONE, first);
-            }
+            let take = |at, id, _: &RowRef<'_>| found(group * TOGETHER + at, id);
+            let note = |key: &[ValueRef<'_>], first| {
+                self.note_key(table, index, key, Columns::NONE, first);
+            };
+            rows_of_keys(&viewpoint, (table, index), keys, take, note);
         }
     }
 
@@ -200,33 +185,6 @@ pub(super) fn find<T>(
     })
 }
 
-/// [`find`] in an index that is not unique: calls `read` with the row whose key is exactly `key` if one row has it.
-/// `None` where several have, one of which may have been read, or too many had it to be looked at here.
-fn find_only<T>(
-    viewpoint: &Viewpoint<'_>,
-    table: &TableEntry,
-    index: &IndexEntry,
-    key: &[ValueRef<'_>],
-    read: impl FnOnce(RowId, &RowRef<'_>) -> T,
-) -> Option<Option<T>> {
-    let (mut read, mut found, mut looked) = (Some(read), None, 0);
-    let several = find_candidate(index, key, |id| {
-        looked += 1;
-        if looked > CANDIDATES_MAX {
-            return Some(());
-        }
-        match &table.rows.visible(id, viewpoint) {
-            Some(row) if index.matches(row, key) => match read.take() {
-                Some(read) => found = Some(read(id, row)),
-                None => return Some(()),
-            },
-            _ => {}
-        }
-        None
-    });
-    several.is_none().then_some(found)
-}
-
 /// The row as the viewpoint sees it, if it sees it with this key.
 fn row_with_key<'a>(
     viewpoint: &Viewpoint<'a>,
@@ -237,6 +195,34 @@ fn row_with_key<'a>(
 ) -> Option<RowRef<'a>> {
     let row = table.rows.visible(id, viewpoint)?;
     index.matches(&row, key).then_some(row)
+}
+
+/// Gives the rows of a group of keys, key by key, with the key's number in the group; then `note` is told of each key, and of
+/// the first of its rows.
+fn rows_of_keys<'v>(
+    viewpoint: &Viewpoint<'_>,
+    (table, index): (&TableEntry, &IndexEntry),
+    keys: &[impl AsRef<[ValueRef<'v>]>],
+    mut take: impl FnMut(usize, RowId, &RowRef<'_>),
+    mut note: impl FnMut(&[ValueRef<'v>], Option<RowId>),
+) {
+    let candidates = candidates(index, keys);
+    for (_, id) in &candidates {
+        if let Some((block, slot)) = table.rows.place(*id, viewpoint.operation()) {
+            block.fetch(slot);
+        }
+    }
+    let mut firsts = SmallVec::<[Option<RowId>; TOGETHER]>::from_elem(None, keys.len());
+    for (at, id) in candidates {
+        let key = keys[at].as_ref();
+        if let Some(row) = row_with_key(viewpoint, table, index, key, id) {
+            firsts[at].get_or_insert(id);
+            take(at, id, &row);
+        }
+    }
+    for (key, first) in keys.iter().zip(firsts) {
+        note(key.as_ref(), first);
+    }
 }
 
 /// Rows that have, or had, one of these keys, with the key's number; there are none for a key with a NULL in it.

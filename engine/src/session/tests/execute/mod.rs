@@ -6,6 +6,7 @@ mod attempt;
 mod calls;
 mod conflicts;
 mod durability;
+mod few_rows;
 mod lock_waits;
 mod needs;
 mod phantoms;

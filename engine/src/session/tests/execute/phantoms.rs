@@ -70,6 +70,21 @@ const CASES: &[Case] = &[
         &["204, 0, ''"],
     ),
     (
+        "SELECT id FROM t WHERE k = ANY ('{100, 200, 205}')",
+        &["205, 0, ''"],
+        &["204, 0, ''"],
+    ),
+    (
+        "SELECT id FROM t WHERE k = ANY (string_to_array('100 205', ' ')::int[])",
+        &["205, 0, ''"],
+        &["204, 0, ''"],
+    ),
+    (
+        "SELECT id, k FROM t WHERE k BETWEEN 1000 AND 1100 ORDER BY k DESC",
+        &["1005, 0, ''", "1000, 0, ''", "1100, 0, ''"],
+        &["999, 0, ''", "1101, 0, ''"],
+    ),
+    (
         "SELECT id FROM t WHERE g IN (3, 9) ORDER BY k LIMIT 3",
         &["100, 3, ''"],
         &["50, 4, ''", "5000, 3, ''", "5000, 9, ''"],
@@ -141,16 +156,23 @@ fn what_was_read_by_an_index_is_recorded_and_no_more() {
             .iter()
             .any(|index| lines.iter().any(|line| line.contains(index)));
         assert!(is_by_index, "{query}: {lines:?}");
+        let mut prepared = ann.prepare(query).unwrap();
         let all = inside.iter().map(|row| (row, true));
-        for (row, is_conflict) in all.chain(outside.iter().map(|row| (row, false))) {
-            ann.execute_batch("BEGIN").unwrap();
-            ann.run(query, []).unwrap();
+        let all = all.chain(outside.iter().map(|row| (row, false)));
+        for ((row, is_conflict), is_prepared) in all.flat_map(|case| [(case, false), (case, true)])
+        {
+            ann.execute_batch("BEGIN; SELECT 1").unwrap();
+            // Few rows that are found by an index have a way of their own.
+            match is_prepared {
+                true => prepared.query_map([], |_| Ok(())).unwrap().for_each(drop),
+                false => drop(ann.run(query, []).unwrap()),
+            }
             let insert = format!("INSERT INTO t SELECT max(id) + 1, {row} FROM t");
             ben.execute(&insert, []).unwrap();
             let commit = ann.execute_batch("INSERT INTO done VALUES (1); COMMIT");
             let found = commit.map_err(|error| error.sqlstate());
             let expected = if is_conflict { Err("40001") } else { Ok(()) };
-            assert_eq!(found, expected, "{query}, then {row}");
+            assert_eq!(found, expected, "{query}, then {row}, {is_prepared}");
             let _ = ann.execute_batch("ROLLBACK");
             ben.execute("DELETE FROM t WHERE id > 3000", []).unwrap();
         }

@@ -1,0 +1,115 @@
+//! Which queries are such reads.
+
+use super::part::KeyPart;
+use super::{Keys, PointRead};
+use crate::plan::physical::{IndexKeys, IndexScan, KeyEnd, Node, PhysicalPlan};
+use crate::plan::statement::PointSelect;
+use crate::plan::{Expr, ExprKind};
+use remora_storage::transaction::{Columns, KeyRead};
+use remora_storage::{ColumnId, DataType, Value};
+use std::ops::Bound;
+
+impl PointRead {
+    /// The read that a point select is, if it is nothing else; its statement has parameters of these types.
+    pub(crate) fn of_point(select: &PointSelect, parameters: &[DataType]) -> Option<Self> {
+        let lookup = &select.lookup;
+        if lookup.filter.is_some() {
+            return None;
+        }
+        let columns = lookup.table.def.columns.iter().map(|column| column.id);
+        let shown = shown(&select.exprs, &columns.collect::<Vec<_>>())?;
+        Some(Self {
+            keys: Keys::One(parts(&lookup.key)?),
+            read: KeyRead::new(&lookup.table, &lookup.index, &shown, lookup.columns),
+            parameters: parameters.into(),
+        })
+    }
+
+    /// The read that a query is, if it is nothing else.
+    pub(crate) fn of_query(query: &PhysicalPlan, parameters: &[DataType]) -> Option<Self> {
+        let (limit, plan) = match &query.node {
+            Node::Limit {
+                input,
+                limit: Some(limit),
+                offset: None,
+            } => (Some(KeyPart::of(limit)?), &**input),
+            _ => (None, query),
+        };
+        let (exprs, scan) = match &plan.node {
+            Node::Project { input, exprs } => (Some(exprs), &**input),
+            _ => (None, plan),
+        };
+        let Node::IndexScan(scan) = &scan.node else {
+            return None;
+        };
+        let rows = &scan.scan;
+        let is_more =
+            rows.filter.is_some() || rows.row_id || rows.skips_locked || scan.read_max.is_some();
+        if is_more {
+            return None;
+        }
+        let shown = match exprs {
+            Some(exprs) => shown(exprs, &rows.columns)?,
+            None => rows.columns.clone(),
+        };
+        let looked_at = Columns::of(rows.columns.iter().copied());
+        Some(Self {
+            keys: Keys::of(scan, limit)?,
+            read: KeyRead::new(&rows.table, &scan.index, &shown, looked_at),
+            parameters: parameters.into(),
+        })
+    }
+}
+
+impl Keys {
+    fn of(scan: &IndexScan, limit: Option<KeyPart>) -> Option<Self> {
+        match &scan.keys {
+            IndexKeys::Range { low, high } => Some(Self::Between {
+                low: end(low)?,
+                high: end(high)?,
+                reverse: scan.reverse,
+                limit,
+            }),
+            IndexKeys::Points(keys) if limit.is_none() && !scan.reverse => {
+                let key = |key: &Vec<Expr>| match key.as_slice() {
+                    [value] => KeyPart::of(value),
+                    _ => None,
+                };
+                Some(Self::Each(keys.iter().map(key).collect::<Option<_>>()?))
+            }
+            IndexKeys::Elements(array) if limit.is_none() && !scan.reverse => {
+                Some(Self::Elements(KeyPart::of(array)?))
+            }
+            IndexKeys::Points(_) | IndexKeys::Elements(_) | IndexKeys::Prefix(_) => None,
+        }
+    }
+}
+
+/// The columns that expressions are, by their positions among `columns`.
+fn shown(exprs: &[Expr], columns: &[ColumnId]) -> Option<Vec<ColumnId>> {
+    let column = |expr: &Expr| match expr.kind {
+        ExprKind::Column(position) => Some(columns[position]),
+        _ => None,
+    };
+    exprs.iter().map(column).collect()
+}
+
+fn parts(values: &[Expr]) -> Option<Box<[KeyPart]>> {
+    values.iter().map(KeyPart::of).collect()
+}
+
+fn end(end: &KeyEnd) -> Option<Bound<Box<[KeyPart]>>> {
+    Some(match end {
+        KeyEnd::Open => Bound::Unbounded,
+        KeyEnd::Included(values) => Bound::Included(parts(values)?),
+        KeyEnd::Excluded(values) => Bound::Excluded(parts(values)?),
+        KeyEnd::Nulls(values) => Bound::Excluded(before_null(values)?),
+        KeyEnd::Null(values) => Bound::Included(before_null(values)?),
+    })
+}
+
+fn before_null(values: &[Expr]) -> Option<Box<[KeyPart]>> {
+    let null = KeyPart::Constant(Value::Null);
+    let values = values.iter().map(KeyPart::of);
+    values.chain([Some(null)]).collect()
+}

@@ -1,0 +1,142 @@
+//! A SELECT that finds few rows by an index and shows columns: the shortest way from parameters to values.
+//!
+//! ```text
+//!   SELECT name, v FROM t WHERE id = $1                 a key            parameter 0
+//!   SELECT name, v FROM t WHERE id IN (1, 2, $1)        keys of a list   1, 2, parameter 0
+//!   SELECT name, v FROM t WHERE id = ANY ($1)           likewise         the elements of parameter 0
+//!   SELECT v FROM t WHERE id >= $1 LIMIT 10             a range          from parameter 0, ten rows
+//! ```
+//!
+//! Such a query has nothing to compute: its keys consist of parameters and constants, no other condition is left, and
+//! columns are shown as they are. It runs without a transaction, and no expression is evaluated while a row is looked at.
+//! Where it turns out to have many rows, the query's plan is run instead.
+
+mod compile;
+mod part;
+
+use part::KeyPart;
+use remora_storage::transaction::{Between, KeyRead, ReadKey};
+use remora_storage::{DataType, Value, ValueRef};
+use smallvec::SmallVec;
+use std::ops::Bound;
+
+/// Such a query.
+#[derive(Debug)]
+pub(crate) struct PointRead {
+    read: KeyRead,
+    keys: Keys,
+    /// The types of the statement's parameters.
+    parameters: Box<[DataType]>,
+}
+
+/// Which keys are read.
+#[derive(Debug)]
+enum Keys {
+    /// One, a value a column.
+    One(Box<[KeyPart]>),
+    /// Those of a list, of one column each.
+    Each(Box<[KeyPart]>),
+    /// The elements of an array.
+    Elements(KeyPart),
+    /// Those between two ends.
+    Between {
+        low: Bound<Box<[KeyPart]>>,
+        high: Bound<Box<[KeyPart]>>,
+        reverse: bool,
+        /// How many rows are wanted, a BIGINT.
+        limit: Option<KeyPart>,
+    },
+}
+
+/// Values of a key, where they are gathered.
+type KeyValues<'v> = SmallVec<[ValueRef<'v>; 4]>;
+
+impl PointRead {
+    /// The key that these parameters are, where it is one integer.
+    #[inline]
+    fn int_key(&self, parameters: &[Value]) -> Option<i64> {
+        let Keys::One(key) = &self.keys else {
+            return None;
+        };
+        if !self.read.is_by_int() {
+            return None;
+        }
+        match (&**key, &*self.parameters, parameters) {
+            ([KeyPart::Parameter(0)], [DataType::BigInt], [Value::BigInt(key)]) => Some(*key),
+            (
+                [KeyPart::Parameter(0) | KeyPart::Widened(0)],
+                [DataType::BigInt | DataType::Integer],
+                [Value::Integer(key)],
+            ) => Some(i64::from(*key)),
+            _ => None,
+        }
+    }
+
+    /// Whether the parameters are of the types that the statement has found for them.
+    fn takes(&self, parameters: &[Value]) -> bool {
+        let mut types = self.parameters.iter().zip(parameters);
+        self.parameters.len() == parameters.len()
+            && types.all(|(data_type, value)| value.is_of(*data_type))
+    }
+
+    /// Leaves the rows in `rows`, one after another; returns how many there are. `None` where they are too many, where the
+    /// parameters do not fit, and where `show`, which reads in some state, does not.
+    #[inline]
+    pub(crate) fn run(
+        &self,
+        parameters: &[Value],
+        rows: &mut Vec<Value>,
+        show: impl FnOnce(&KeyRead, &ReadKey<'_>, &mut Vec<Value>) -> Option<usize>,
+    ) -> Option<usize> {
+        if let Some(key) = self.int_key(parameters) {
+            return show(&self.read, &ReadKey::Int(key), rows);
+        }
+        if !self.takes(parameters) {
+            return None;
+        }
+        let values = |parts| values(parts, parameters);
+        match &self.keys {
+            // Most keys: no list to be kept.
+            Keys::One(parts) if let [part] = &**parts => show(
+                &self.read,
+                &ReadKey::Values(&[part.value(parameters)]),
+                rows,
+            ),
+            Keys::One(parts) => show(&self.read, &ReadKey::Values(&values(parts)), rows),
+            Keys::Each(parts) => show(&self.read, &ReadKey::Each(&values(parts)), rows),
+            Keys::Elements(array) => {
+                let array = array.value(parameters).as_array();
+                let keys = array.iter().flat_map(|array| array.iter());
+                show(
+                    &self.read,
+                    &ReadKey::Each(&keys.collect::<KeyValues<'_>>()),
+                    rows,
+                )
+            }
+            Keys::Between {
+                low,
+                high,
+                reverse,
+                limit,
+            } => {
+                let (low, high) = (low.as_ref().map(values), high.as_ref().map(values));
+                let limit = match limit.as_ref().map(|limit| limit.value(parameters)) {
+                    None | Some(ValueRef::Null) => None,
+                    Some(ValueRef::BigInt(limit)) => Some(usize::try_from(limit).ok()?),
+                    Some(_) => return None,
+                };
+                let between = Between {
+                    low: low.as_ref().map(|values| &**values),
+                    high: high.as_ref().map(|values| &**values),
+                    reverse: *reverse,
+                    limit,
+                };
+                show(&self.read, &ReadKey::Between(between), rows)
+            }
+        }
+    }
+}
+
+fn values<'v>(parts: &'v Box<[KeyPart]>, parameters: &'v [Value]) -> KeyValues<'v> {
+    parts.iter().map(|part| part.value(parameters)).collect()
+}

@@ -1,0 +1,75 @@
+//! The rows that entries of an index are of.
+
+use super::RowRef;
+use crate::block::Block;
+use crate::catalog::{IndexEntry, IntKey};
+use crate::ids::RowId;
+use crate::index::Entries;
+use crate::mvcc::Viewpoint;
+use crate::table::Table;
+
+/// How many entries ahead rows are asked for.
+pub(super) const ROWS_AHEAD: usize = 12;
+
+/// Gives the rows of entries of an index, those that have their keys. A row is looked at once: to see whether its entry is
+/// its key still, and to read it. Where keys are of one integer it is said how rows are compared with them.
+#[inline(always)]
+pub(super) fn each_row<'a>(
+    (index, int): (&IndexEntry, Option<&IntKey>),
+    entries: &Entries,
+    rows: &'a Table,
+    viewpoint: &Viewpoint<'a>,
+    mut take: impl FnMut(RowId, RowRef<'a>),
+) {
+    let mut near = None;
+    let mut ahead = entries.iter().skip(ROWS_AHEAD);
+    for (key, id) in entries.iter() {
+        let place = rows.place_near(id, viewpoint.operation(), &mut near);
+        let next = ahead.next();
+        let Some((block, slot)) = place else {
+            continue;
+        };
+        if let Some((_, next)) = next
+            && next.block() == id.block()
+        {
+            block.fetch(next.slot());
+        }
+        if let Some(int) = int
+            && let Some(bare) = block.bare_row(slot, viewpoint)
+        {
+            let is_its_key = match int.value(key) {
+                Some(value) => bare.has_int(int.column, value),
+                None => bare.is_null(int.column),
+            };
+            if is_its_key {
+                take(id, bare.row());
+            }
+        } else {
+            other_row((index, int), block, viewpoint, (key, id), &mut take);
+        }
+    }
+}
+
+/// The same of one entry, whatever its row is. Apart, so that a bare row of a hot block is not put
+/// together with this one, in memory, before it is taken.
+#[inline(never)]
+fn other_row<'a>(
+    (index, int): (&IndexEntry, Option<&IntKey>),
+    block: &'a Block,
+    viewpoint: &Viewpoint<'a>,
+    (key, id): (&[u8], RowId),
+    take: &mut impl FnMut(RowId, RowRef<'a>),
+) {
+    if let Some(int) = int
+        && let Some((frozen, position)) = block.bare(id.slot())
+        && let Some(found) = frozen.int(int.id, position)
+    {
+        if int.value(key) == found {
+            take(id, block.frozen_row(frozen, position));
+        }
+    } else if let Some(row) = block.visible(id.slot(), viewpoint)
+        && index.has_key(&row, key)
+    {
+        take(id, row);
+    }
+}
