@@ -137,6 +137,25 @@ impl<'a> Bare<'a> {
         self.body[column.null_byte] & column.null_mask != 0
     }
 
+    /// How many bytes the string has that a column is, if it is one.
+    #[inline]
+    pub fn string_bytes(self, column: &ShownColumn) -> usize {
+        column.string_bytes(&self.image())
+    }
+
+    /// Puts the values of a column in several rows of its layout in a place each.
+    #[inline]
+    pub fn show_each<'v>(
+        rows: &[Self],
+        column: &ShownColumn,
+        places: impl Iterator<Item = &'v mut Value>,
+    ) {
+        if let Some(first) = rows.first() {
+            let images = rows.iter().map(|row| row.image());
+            column.show_each(first.layout(), images, places);
+        }
+    }
+
     /// As [`RowRef::show`].
     #[inline]
     pub fn show(self, column: &ShownColumn, place: &mut Value) {

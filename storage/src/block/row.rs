@@ -323,6 +323,58 @@ impl Layout {
     }
 }
 
+impl ShownColumn {
+    /// Puts its values in several rows in a place each: how it is read is asked once.
+    #[inline]
+    pub(super) fn show_each<'v, 'i>(
+        &self,
+        layout: &Layout,
+        rows: impl Iterator<Item = Image<'i>>,
+        places: impl Iterator<Item = &'v mut Value>,
+    ) {
+        let rows = rows.zip(places);
+        match self.form {
+            Form::BigInt => self.each(rows, |bytes| Value::BigInt(i64::from_le_bytes(take(bytes)))),
+            Form::Integer => {
+                self.each(rows, |bytes| {
+                    Value::Integer(i32::from_le_bytes(take(bytes)))
+                });
+            }
+            Form::Double => self.each(rows, |bytes| Value::Double(f64::from_le_bytes(take(bytes)))),
+            Form::Text | Form::Other => {
+                for (row, place) in rows {
+                    row.show(layout, self, place);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn each<'v, 'i>(
+        &self,
+        rows: impl Iterator<Item = (Image<'i>, &'v mut Value)>,
+        read: impl Fn(&[u8]) -> Value,
+    ) {
+        for (row, place) in rows {
+            *place = match row.bytes[self.null_byte] & self.null_mask {
+                0 => read(&row.bytes[self.offset..]),
+                _ => Value::Null,
+            };
+        }
+    }
+
+    /// How many bytes its string has, if it is one.
+    #[inline]
+    pub(super) fn string_bytes(&self, row: &Image<'_>) -> usize {
+        match &self.field {
+            Some(field) if field.is_viewed() && row.bytes[self.null_byte] & self.null_mask == 0 => {
+                row.view(field).len()
+            }
+            _ => 0,
+        }
+    }
+}
+
 impl RowRef<'_> {
     /// Puts the value of a column of the row's layout in a place; NULL for one that rows do not have.
     #[inline]

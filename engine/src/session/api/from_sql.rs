@@ -45,6 +45,12 @@ pub trait FromSql: Sized {
     }
 }
 
+/// A value that is not of the kind that most are.
+#[inline(never)]
+fn of_other<T: FromSql>(value: &Value) -> FromSqlResult<T> {
+    T::column_result(value.as_ref())
+}
+
 /// Any whole number, and dates and times as what they are counted in.
 #[inline]
 fn whole(value: ValueRef<'_>) -> FromSqlResult<i64> {
@@ -104,7 +110,7 @@ macro_rules! from_whole {
                 let value = match value {
                     Value::BigInt(value) => *value,
                     Value::Integer(value) => i64::from(*value),
-                    other => return Self::column_result(other.as_ref()),
+                    other => return of_other(other),
                 };
                 Self::try_from(value).map_err(|_| FromSqlError::OutOfRange(value))
             }
@@ -137,18 +143,38 @@ from_variant! {
     f32: ValueRef::Real(v) => v;
     f64: ValueRef::Double(v) => v, ValueRef::Real(v) => v.into(),
         ValueRef::Numeric(v) => nearest_double(v);
-    String: ValueRef::Text(v) => v.to_owned(),
-        v @ ValueRef::Packed(PackedType::Jsonb, _) => text::format(v, JSONB).unwrap_or_default(),
-        v @ ValueRef::Packed(PackedType::Record(_) | PackedType::Composite(_), _) => {
-            text::format(v, RECORD).unwrap_or_default()
-        },
-        ValueRef::Packed(PackedType::Enum(_), v) => enum_label(v).unwrap_or_default().to_owned();
     Box<str>: ValueRef::Text(v) => v.into();
     Vec<u8>: ValueRef::Bytea(v) => v.to_owned();
     [u8; 16]: ValueRef::Uuid(v) => v;
     Numeric: ValueRef::Numeric(v) => v, ValueRef::SmallInt(v) => i64::from(v).into(),
         ValueRef::Integer(v) => i64::from(v).into(), ValueRef::BigInt(v) => v.into();
     Interval: ValueRef::Interval(v) => v;
+}
+
+impl FromSql for String {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value {
+            ValueRef::Text(text) => Ok(text.to_owned()),
+            ValueRef::Packed(PackedType::Jsonb, _) => {
+                Ok(text::format(value, JSONB).unwrap_or_default())
+            }
+            ValueRef::Packed(PackedType::Record(_) | PackedType::Composite(_), _) => {
+                Ok(text::format(value, RECORD).unwrap_or_default())
+            }
+            ValueRef::Packed(PackedType::Enum(_), label) => {
+                Ok(enum_label(label).unwrap_or_default().to_owned())
+            }
+            other => Err(mismatch(other)),
+        }
+    }
+
+    #[inline]
+    fn kept_result(value: &Value) -> FromSqlResult<Self> {
+        match value {
+            Value::Text(text) => Ok(text.clone()),
+            other => of_other(other),
+        }
+    }
 }
 
 impl FromSql for Value {
@@ -197,6 +223,14 @@ impl<T: FromSql> FromSql for Option<T> {
             Ok(None)
         } else {
             T::column_result(value).map(Some)
+        }
+    }
+
+    #[inline]
+    fn kept_result(value: &Value) -> FromSqlResult<Self> {
+        match value {
+            Value::Null => Ok(None),
+            other => T::kept_result(other).map(Some),
         }
     }
 }

@@ -234,9 +234,20 @@ impl<'a> Row<'a> {
         let position = index.position(self.columns)?;
         let value = match self.data {
             RowData::Values(values) => T::kept_result(&values[position]),
-            RowData::Batch(..) => T::column_result(self.at(position)),
+            RowData::Batch(batch, row) => self.of_column(batch, position, row),
         };
         value.map_err(|error| self.unfit(position, &error, std::any::type_name::<T>()))
+    }
+
+    #[inline(never)]
+    fn of_column<T: FromSql>(
+        &self,
+        batch: &RecordBatch,
+        position: usize,
+        row: usize,
+    ) -> Result<T, FromSqlError> {
+        let array = batch.column(position).as_ref();
+        T::column_result(value_at(array, self.columns[position].data_type, row))
     }
 
     #[cold]

@@ -332,10 +332,7 @@ impl Bucket {
                 let (len, tail) = self.tail(at);
                 self.heads()[at].load(Relaxed) == rest.head()
                     && len == rest.len()
-                    && tail
-                        .iter()
-                        .zip(&rest[HEAD_BYTES.min(len)..])
-                        .all(|(a, b)| a == b)
+                    && tail == &rest[HEAD_BYTES.min(len)..]
             }
         }
     }
@@ -371,21 +368,21 @@ impl Bucket {
 
     fn find_rest(self, rest: &[u8]) -> Found {
         let len = self.len();
-        let at = match self.form() {
-            // Where no other key has the same head, the search ends there.
-            Form::Tails => {
-                let head = rest.head();
-                let heads = &self.heads()[..len];
-                self.word().prefetch_beyond(size_of_val(heads));
-                let at = count_below(heads, head);
-                match heads.get(at + 1).map(|next| next.load(Relaxed)) == Some(head) {
-                    true => self.rank(&Goal { rest, rows: 0 }),
-                    false => at,
-                }
-            }
-            _ => self.rank(&Goal { rest, rows: 0 }),
-        };
         let is = |at: usize| at < len && self.has_rest(at, rest);
+        if self.form() == Form::Tails {
+            let head = rest.head();
+            let heads = &self.heads()[..len];
+            self.word().prefetch_beyond(size_of_val(heads));
+            let at = count_below(heads, head);
+            // Where no other key has the same head, the search ends there.
+            if heads.get(at + 1).map(|next| next.load(Relaxed)) != Some(head) {
+                return match is(at) {
+                    true => Found::Row(RowId(self.row(at))),
+                    false => Found::Nothing,
+                };
+            }
+        }
+        let at = self.rank(&Goal { rest, rows: 0 });
         match (is(at), is(at + 1)) {
             (false, _) => Found::Nothing,
             (true, false) => Found::Row(RowId(self.row(at))),

@@ -48,7 +48,7 @@ struct Given {
 type Run = fn(&Connection, &Given) -> remora::Result<u64>;
 
 /// The statements that are counted, by name; each is run once for each key given.
-const STATEMENTS: [(&str, Run); 13] = [
+const STATEMENTS: &[(&str, Run)] = &[
     ("select 1 column by key", |conn, given| {
         by_key(conn, "SELECT age FROM users WHERE id = $1", given)
     }),
@@ -97,6 +97,19 @@ const STATEMENTS: [(&str, Run); 13] = [
         for key in given.keys.iter().step_by(RANGE as usize) {
             let low = key % (ROWS - RANGE);
             let mut rows = statement.query([low, low + RANGE])?;
+            while let Some(row) = rows.next()? {
+                sum += row.get::<_, i32>(0)? as u64;
+            }
+        }
+        Ok(sum)
+    }),
+    ("a key of a list", |conn, given| {
+        let places: Vec<String> = (1..=RANGE).map(|place| format!("${place}")).collect();
+        let sql = format!("SELECT age FROM users WHERE id IN ({})", places.join(", "));
+        let mut statement = conn.prepare(&sql)?;
+        let mut sum = 0;
+        for keys in given.keys.chunks(RANGE as usize) {
+            let mut rows = statement.query(remora::params_from_iter(keys))?;
             while let Some(row) = rows.next()? {
                 sum += row.get::<_, i32>(0)? as u64;
             }

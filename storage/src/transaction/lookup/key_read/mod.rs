@@ -10,18 +10,18 @@
 //! What is found is put into places, row by row: those of the caller, so that their strings are used again. Few rows are
 //! given in this way, and little text ([`ROWS_MAX`], [`BYTES_MAX`]): nobody accounts for them.
 
-use super::{PointRead, find, find_candidate, row_with_key, rows_of_keys};
+mod several;
+
+use super::{PointRead, find, find_candidate, row_with_key};
 use crate::block::ShownColumn;
 use crate::catalog::{IndexEntry, IntKey, TableEntry};
 use crate::ids::{ColumnId, RowId};
-use crate::index::{Cursor, Entries, Key, TOGETHER};
+use crate::index::{Cursor, Key};
 use crate::mvcc::Viewpoint;
 use crate::transaction::reads::Columns;
 use crate::transaction::view::ends;
-use crate::transaction::walk::{ROWS_AHEAD, each_row};
 use crate::transaction::{RowRef, Transaction};
 use crate::value::{DataType, Value, ValueRef};
-use smallvec::SmallVec;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -132,20 +132,13 @@ impl KeyRead {
         &mut places.values[start..start + width]
     }
 
-    fn show_next_row(&self, row: &RowRef<'_>, places: &mut Places<'_>) -> bool {
-        self.show_next(places, |column, place| row.show(column, place))
-    }
-
-    /// Shows one of several rows, column by column; false where they become too many or too long.
-    #[inline(always)]
-    fn show_next(&self, places: &mut Places<'_>, show: impl Fn(&ShownColumn, &mut Value)) -> bool {
+    /// Shows one of several rows; false where they become too many or too long.
+    fn show_next(&self, row: &RowRef<'_>, places: &mut Places<'_>) -> bool {
         if places.rows == ROWS_MAX {
             return false;
         }
         let place = self.next_place(places);
-        for (column, place) in self.shown.iter().zip(&mut *place) {
-            show(column, place);
-        }
+        self.show(row, place);
         if self.has_strings {
             places.bytes += place.iter().map(Value::string_bytes).sum::<usize>();
         }
@@ -172,7 +165,7 @@ impl KeyRead {
             looked += 1;
             let fits = looked <= ROWS_MAX
                 && row_with_key(viewpoint, table, index, key, id)
-                    .is_none_or(|row| self.show_next_row(&row, places));
+                    .is_none_or(|row| self.show_next(&row, places));
             (!fits).then_some(())
         });
         too_many.is_none().then_some(None)
@@ -201,110 +194,6 @@ impl KeyRead {
             self.show(&row, self.next_place(places));
             Some(id)
         })
-    }
-
-    /// Shows the rows of a range, as many as are wanted.
-    fn show_between(
-        &self,
-        viewpoint: &Viewpoint<'_>,
-        (cursor, limit): (&mut Cursor, Option<usize>),
-        places: &mut Places<'_>,
-    ) -> Option<()> {
-        let wanted = limit.unwrap_or(ROWS_MAX).min(ROWS_MAX);
-        match &self.int {
-            Some(int) => self.show_ints(viewpoint, int, (cursor, wanted), places)?,
-            None => self.show_entries(viewpoint, (cursor, wanted), places)?,
-        }
-        (cursor.is_done() || limit == Some(places.rows)).then_some(())
-    }
-
-    /// [`Self::show_between`] where keys are integers.
-    fn show_ints(
-        &self,
-        viewpoint: &Viewpoint<'_>,
-        int: &IntKey,
-        (cursor, wanted): (&mut Cursor, usize),
-        places: &mut Places<'_>,
-    ) -> Option<()> {
-        let (table, index) = (&self.table.rows, &self.index);
-        let (mut entries, mut near) = (int.entries(), None);
-        while places.rows < wanted && !cursor.is_done() {
-            let left = wanted - places.rows;
-            index.index.scan_ints(cursor, left, &mut entries);
-            if entries.has_others() {
-                return None;
-            }
-            let entries = entries.as_slice();
-            for (at, (value, id)) in entries.iter().enumerate() {
-                let place = table.place_near(*id, viewpoint.operation(), &mut near);
-                let Some((block, slot)) = place else {
-                    continue;
-                };
-                if let Some((_, next)) = entries.get(at + ROWS_AHEAD)
-                    && next.block() == id.block()
-                {
-                    block.fetch(next.slot());
-                }
-                let fits = if let Some(bare) = block.bare_row(slot, viewpoint) {
-                    !bare.has_int(int.column, *value)
-                        || self.show_next(places, |column, place| bare.show(column, place))
-                } else {
-                    let row = block.visible(slot, viewpoint);
-                    let row = row.filter(|row| index.has_key(row, &int.encode(*value)));
-                    row.is_none_or(|row| self.show_next_row(&row, places))
-                };
-                if !fits {
-                    return None;
-                }
-            }
-        }
-        Some(())
-    }
-
-    /// [`Self::show_between`] whatever keys are.
-    fn show_entries(
-        &self,
-        viewpoint: &Viewpoint<'_>,
-        (cursor, wanted): (&mut Cursor, usize),
-        places: &mut Places<'_>,
-    ) -> Option<()> {
-        let (table, index) = (&self.table.rows, &*self.index);
-        let (mut entries, mut fits) = (Entries::new(), true);
-        while fits && places.rows < wanted && !cursor.is_done() {
-            let left = wanted - places.rows;
-            index.index.scan(cursor, left, &mut entries);
-            each_row((index, None), &entries, table, viewpoint, |_, row| {
-                fits = fits && self.show_next_row(&row, places);
-            });
-        }
-        fits.then_some(())
-    }
-
-    /// Shows the rows of each key of a list. `note` is told of the keys, with the row that a unique index has for it.
-    fn show_each(
-        &self,
-        viewpoint: &Viewpoint<'_>,
-        keys: &[ValueRef<'_>],
-        places: &mut Places<'_>,
-        mut note: impl FnMut(&[ValueRef<'_>], Option<RowId>),
-    ) -> Option<()> {
-        if keys.len() > ROWS_MAX {
-            return None;
-        }
-        let keys: SmallVec<[[ValueRef<'_>; 1]; 8]> = keys.iter().map(|key| [*key]).collect();
-        // Ascending: those that were shown.
-        let (mut seen, mut fits) = (SmallVec::<[RowId; 8]>::new(), true);
-        let (table, index) = (&self.table, &self.index);
-        for keys in keys.chunks(TOGETHER) {
-            let take = |_, id, row: &RowRef<'_>| {
-                if let Err(at) = seen.binary_search(&id) {
-                    seen.insert(at, id);
-                    fits = fits && self.show_next_row(row, places);
-                }
-            };
-            rows_of_keys(viewpoint, (table, index), keys, take, &mut note);
-        }
-        fits.then_some(())
     }
 
     /// Shows the rows; how many.
