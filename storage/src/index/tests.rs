@@ -420,7 +420,7 @@ proptest! {
         }
         if with_null {
             let mut null = Key::new();
-            encode_key(&mut null, &[column], &[crate::value::ValueRef::Null]);
+            encode_key(&mut null, &[column], [crate::value::ValueRef::Null]);
             index.insert(&null, RowId(1_000_000)).unwrap();
         }
         let mut cursor = Cursor::new(Bound::Unbounded, Bound::Unbounded, reverse);

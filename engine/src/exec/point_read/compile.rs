@@ -2,11 +2,12 @@
 
 use super::part::KeyPart;
 use super::{Keys, PointRead};
+use crate::function::aggregate::host::Callable;
 use crate::plan::physical::{IndexKeys, IndexScan, KeyEnd, Node, PhysicalPlan};
 use crate::plan::statement::PointSelect;
 use crate::plan::{Expr, ExprKind};
 use remora_storage::transaction::{Columns, KeyRead};
-use remora_storage::{ColumnId, DataType, Value};
+use remora_storage::{ColumnId, DataType};
 use std::ops::Bound;
 
 impl PointRead {
@@ -20,6 +21,7 @@ impl PointRead {
         let shown = shown(&select.exprs, &columns.collect::<Vec<_>>())?;
         Some(Self {
             keys: Keys::One(parts(&lookup.key)?),
+            counts: false,
             read: KeyRead::new(&lookup.table, &lookup.index, &shown, lookup.columns),
             parameters: parameters.into(),
         })
@@ -35,10 +37,12 @@ impl PointRead {
             } => (Some(KeyPart::of(limit)?), &**input),
             _ => (None, query),
         };
-        let (exprs, scan) = match &plan.node {
+        let (exprs, input) = match &plan.node {
             Node::Project { input, exprs } => (Some(exprs), &**input),
             _ => (None, plan),
         };
+        let counted = counted(input).filter(|_| limit.is_none());
+        let scan = counted.unwrap_or(input);
         let Node::IndexScan(scan) = &scan.node else {
             return None;
         };
@@ -48,13 +52,17 @@ impl PointRead {
         if is_more {
             return None;
         }
-        let shown = match exprs {
-            Some(exprs) => shown(exprs, &rows.columns)?,
-            None => rows.columns.clone(),
+        let shown = match (counted, exprs) {
+            // The count is the only column that there is.
+            (Some(_), Some(exprs)) if exprs.len() != 1 || !is_column(&exprs[0]) => return None,
+            (Some(_), _) => Vec::new(),
+            (None, Some(exprs)) => shown(exprs, &rows.columns)?,
+            (None, None) => rows.columns.clone(),
         };
         let looked_at = Columns::of(rows.columns.iter().copied());
         Some(Self {
             keys: Keys::of(scan, limit)?,
+            counts: counted.is_some(),
             read: KeyRead::new(&rows.table, &scan.index, &shown, looked_at),
             parameters: parameters.into(),
         })
@@ -85,6 +93,26 @@ impl Keys {
     }
 }
 
+/// What a plan counts the rows of, if it does nothing else.
+fn counted(plan: &PhysicalPlan) -> Option<&PhysicalPlan> {
+    let Node::Aggregate {
+        input,
+        groups,
+        aggregates,
+        sets: None,
+        ..
+    } = &plan.node
+    else {
+        return None;
+    };
+    let [call] = aggregates.as_slice() else {
+        return None;
+    };
+    let is_count = matches!(&call.aggregate, Callable::System(found) if found.name == "count");
+    let of_rows = call.arguments.is_empty() && call.filter.is_none();
+    (groups.is_empty() && is_count && of_rows).then_some(&**input)
+}
+
 /// The columns that expressions are, by their positions among `columns`.
 fn shown(exprs: &[Expr], columns: &[ColumnId]) -> Option<Vec<ColumnId>> {
     let column = |expr: &Expr| match expr.kind {
@@ -92,6 +120,10 @@ fn shown(exprs: &[Expr], columns: &[ColumnId]) -> Option<Vec<ColumnId>> {
         _ => None,
     };
     exprs.iter().map(column).collect()
+}
+
+fn is_column(expr: &Expr) -> bool {
+    matches!(expr.kind, ExprKind::Column(_))
 }
 
 fn parts(values: &[Expr]) -> Option<Box<[KeyPart]>> {
@@ -103,13 +135,12 @@ fn end(end: &KeyEnd) -> Option<Bound<Box<[KeyPart]>>> {
         KeyEnd::Open => Bound::Unbounded,
         KeyEnd::Included(values) => Bound::Included(parts(values)?),
         KeyEnd::Excluded(values) => Bound::Excluded(parts(values)?),
-        KeyEnd::Nulls(values) => Bound::Excluded(before_null(values)?),
-        KeyEnd::Null(values) => Bound::Included(before_null(values)?),
+        KeyEnd::Nulls(values) => Bound::Excluded(and_nulls(values)?),
+        KeyEnd::Null(values) => Bound::Included(and_nulls(values)?),
     })
 }
 
-fn before_null(values: &[Expr]) -> Option<Box<[KeyPart]>> {
-    let null = KeyPart::Constant(Value::Null);
+fn and_nulls(values: &[Expr]) -> Option<Box<[KeyPart]>> {
     let values = values.iter().map(KeyPart::of);
-    values.chain([Some(null)]).collect()
+    values.chain([Some(KeyPart::Nulls)]).collect()
 }

@@ -5,6 +5,7 @@
 //!   SELECT name, v FROM t WHERE id IN (1, 2, $1)        keys of a list   1, 2, parameter 0
 //!   SELECT name, v FROM t WHERE id = ANY ($1)           likewise         the elements of parameter 0
 //!   SELECT v FROM t WHERE id >= $1 LIMIT 10             a range          from parameter 0, ten rows
+//!   SELECT count(*) FROM t WHERE id < $1                likewise         rows are counted, no column shown
 //! ```
 //!
 //! Such a query has nothing to compute: its keys consist of parameters and constants, no other condition is left, and
@@ -25,6 +26,8 @@ use std::ops::Bound;
 pub(crate) struct PointRead {
     read: KeyRead,
     keys: Keys,
+    /// Whether only their number is wanted: a single row, a BIGINT.
+    counts: bool,
     /// The types of the statement's parameters.
     parameters: Box<[DataType]>,
 }
@@ -94,7 +97,22 @@ impl PointRead {
         if !self.takes(parameters) {
             return None;
         }
-        let values = |parts| values(parts, parameters);
+        let found = self.find(parameters, rows, show)?;
+        if !self.counts {
+            return Some(found);
+        }
+        rows.resize(1, Value::Null);
+        rows[0] = Value::BigInt(found as i64);
+        Some(1)
+    }
+
+    #[inline]
+    fn find(
+        &self,
+        parameters: &[Value],
+        rows: &mut Vec<Value>,
+        show: impl FnOnce(&KeyRead, &ReadKey<'_>, &mut Vec<Value>) -> Option<usize>,
+    ) -> Option<usize> {
         match &self.keys {
             // Most keys: no list to be kept.
             Keys::One(parts) if let [part] = &**parts => show(
@@ -102,8 +120,12 @@ impl PointRead {
                 &ReadKey::Values(&[part.value(parameters)]),
                 rows,
             ),
-            Keys::One(parts) => show(&self.read, &ReadKey::Values(&values(parts)), rows),
-            Keys::Each(parts) => show(&self.read, &ReadKey::Each(&values(parts)), rows),
+            Keys::One(parts) => show(
+                &self.read,
+                &ReadKey::Values(&values(parts, parameters)),
+                rows,
+            ),
+            Keys::Each(parts) => show(&self.read, &ReadKey::Each(&values(parts, parameters)), rows),
             Keys::Elements(array) => {
                 let array = array.value(parameters).as_array();
                 let keys = array.iter().flat_map(|array| array.iter());
@@ -119,7 +141,11 @@ impl PointRead {
                 reverse,
                 limit,
             } => {
-                let (low, high) = (low.as_ref().map(values), high.as_ref().map(values));
+                if is_null_end(low, parameters) || is_null_end(high, parameters) {
+                    return None;
+                }
+                let low = low.as_ref().map(|parts| values(parts, parameters));
+                let high = high.as_ref().map(|parts| values(parts, parameters));
                 let limit = match limit.as_ref().map(|limit| limit.value(parameters)) {
                     None | Some(ValueRef::Null) => None,
                     Some(ValueRef::BigInt(limit)) => Some(usize::try_from(limit).ok()?),
@@ -137,6 +163,18 @@ impl PointRead {
     }
 }
 
-fn values<'v>(parts: &'v Box<[KeyPart]>, parameters: &'v [Value]) -> KeyValues<'v> {
+/// Whether an end is a comparison with NULL, which nothing passes.
+fn is_null_end(end: &Bound<Box<[KeyPart]>>, parameters: &[Value]) -> bool {
+    let (Bound::Included(parts) | Bound::Excluded(parts)) = end else {
+        return false;
+    };
+    let is_null = |part: &KeyPart| match part {
+        KeyPart::Nulls => false,
+        part => part.value(parameters).is_null(),
+    };
+    parts.iter().any(is_null)
+}
+
+fn values<'v>(parts: &'v [KeyPart], parameters: &'v [Value]) -> KeyValues<'v> {
     parts.iter().map(|part| part.value(parameters)).collect()
 }

@@ -11,6 +11,8 @@ pub(super) enum KeyPart {
     /// A parameter that is an integer of fewer bytes, for a column of type BIGINT.
     Widened(usize),
     Constant(Value),
+    /// The end of a range is where the column's NULLs are.
+    Nulls,
 }
 
 impl KeyPart {
@@ -24,6 +26,7 @@ impl KeyPart {
                 value => value.as_ref(),
             },
             Self::Constant(value) => value.as_ref(),
+            Self::Nulls => ValueRef::Null,
         }
     }
 

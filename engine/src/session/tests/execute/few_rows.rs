@@ -7,6 +7,7 @@ const SCHEMA: &str = "
     CREATE TABLE t (id BIGINT PRIMARY KEY, n INT, g SMALLINT, s TEXT, d DATE);
     CREATE INDEX t_n ON t (n DESC); CREATE INDEX t_gs ON t (g, s); CREATE INDEX t_d ON t (d);
     CREATE UNIQUE INDEX t_s ON t (s);
+    ALTER TABLE t ADD f INT; CREATE INDEX t_f ON t (f NULLS FIRST);
     INSERT INTO t SELECT i, CASE WHEN i % 7 <> 0 THEN i * 3 % 500 END, i % 20,
         CASE WHEN i % 5 <> 0 THEN repeat('x', i % 30) || i END, DATE '2024-01-01' + i
       FROM generate_series(1, 2000) AS r(i);";
@@ -54,6 +55,14 @@ const QUERIES: &[(&str, bool)] = &[
         "SELECT id, s FROM t WHERE id = ANY (ARRAY[$1, $2, 8, NULL])",
         true,
     ),
+    ("SELECT id FROM t WHERE g = 5 AND s IS NULL", true),
+    ("SELECT id FROM t WHERE f < $1 AND f < $2", false),
+    ("SELECT count(*) FROM t WHERE id >= $1 AND id < $2", true),
+    ("SELECT count(*) AS n FROM t WHERE id IN ($1, $2)", true),
+    ("SELECT count(*) FROM t WHERE n = $1", true),
+    ("SELECT count(*) + 1 FROM t WHERE id > $1", false),
+    ("SELECT count(n) FROM t WHERE id BETWEEN $1 AND $2", false),
+    ("SELECT count(*), $1 FROM t WHERE id = $2", false),
     (
         "SELECT id FROM t WHERE g = 3 AND s >= 'x' AND s < 'xxx' AND $1 < $2",
         false,
@@ -150,6 +159,11 @@ fn nulls_among_the_keys_find_nothing() {
     for (sql, expected) in [
         ("SELECT id FROM t WHERE id > $1 AND id < 50", 0),
         ("SELECT id FROM t WHERE n < $1", 0),
+        ("SELECT id FROM t WHERE n > $1", 0),
+        ("SELECT id FROM t WHERE n BETWEEN $1 AND 5", 0),
+        ("SELECT id FROM t WHERE s <= $1", 0),
+        ("SELECT id FROM t WHERE g = 5 AND s > $1", 0),
+        ("SELECT id FROM t WHERE f > $1", 0),
         ("SELECT id FROM t WHERE id IN (1, $1, 2)", 2),
         ("SELECT id FROM t WHERE id = ANY ($1::bigint[])", 0),
         ("SELECT id FROM t WHERE id > 1 ORDER BY id LIMIT $1", 1999),
