@@ -14,6 +14,7 @@
 
 mod arguments;
 mod beside;
+mod board;
 mod contention;
 mod corpora;
 mod counts;

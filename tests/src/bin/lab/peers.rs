@@ -15,6 +15,8 @@
 //! With `--paths` it is statements instead that an index should answer: see [`paths`]; `--seconds 0.5` is how long each
 //! engine has in a round, `--json FILE` where figures are written to.
 //!
+//! With `--board` it is the scoreboard, with sizes, threads and latencies: see [`board`].
+//!
 //! `--only TEXT` runs the tasks that have it in their names, on a table that the others have not
 //! changed then; `--idle SECONDS` waits after loading, as an application may, so that what the engine does
 //! with a table that is left alone (after 10 seconds it freezes blocks) is done.
@@ -22,8 +24,8 @@
 mod paths;
 mod statements;
 
-use crate::Result;
 use crate::arguments::Arguments;
+use crate::{Result, board};
 use remora_tests::users::{CREATE_USERS, User, user};
 use std::time::{Duration, Instant};
 
@@ -60,8 +62,8 @@ trait Peer {
     fn whole(&mut self, sql: &str) -> Result<f64>;
 }
 
-struct Remora(remora::Connection);
-struct Sqlite(rusqlite::Connection);
+pub(crate) struct Remora(pub(crate) remora::Connection);
+pub(crate) struct Sqlite(pub(crate) rusqlite::Connection);
 
 /// The library has rusqlite's names and shapes, so one text serves both.
 macro_rules! peer {
@@ -261,6 +263,9 @@ const INDEXED_TASKS: &[Task] = &[("select by e-mail index", |peer, round| {
 })];
 
 pub(crate) fn run(mut arguments: Arguments) -> Result<()> {
+    if arguments.flag("--board") {
+        return board::run(arguments);
+    }
     if arguments.flag("--paths") {
         return run_paths(arguments);
     }
