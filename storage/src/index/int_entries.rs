@@ -63,7 +63,7 @@ impl IntEntries {
         Some((Key::from_slice(&key), *row))
     }
 
-    /// What the keys of a run have in common, if they are integers that come as most do.
+    /// The bits that the keys of a run have in common, if they are integers that come as most do.
     #[inline(always)]
     pub(super) fn lead(&self, start: &[u8], start_len: usize, len: usize) -> Option<Lead> {
         let (mark, payload) = start.split_first()?;

@@ -205,7 +205,7 @@ impl Index {
         self.tree().scan(cursor, limit, out);
     }
 
-    /// The same where keys are integers ([`IntEntries::has_others`]).
+    /// As [`Self::scan`], where keys are integers ([`IntEntries::has_others`]).
     pub fn scan_ints(&self, cursor: &mut Cursor, limit: usize, out: &mut IntEntries) {
         out.begin();
         self.tree().scan(cursor, limit, out);

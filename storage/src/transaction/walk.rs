@@ -50,7 +50,7 @@ pub(super) fn each_row<'a>(
     }
 }
 
-/// The same of one entry, whatever its row is. Apart, so that a bare row of a hot block is not put
+/// Gives the row of one entry, of whatever kind it is. Apart, so that a bare row of a hot block is not put
 /// together with this one, in memory, before it is taken.
 #[inline(never)]
 fn other_row<'a>(

@@ -12,10 +12,10 @@
 //! columns are shown as they are. It runs without a transaction, and no expression is evaluated while a row is looked at.
 //! Where it turns out to have many rows, the query's plan is run instead.
 
-mod compile;
-mod part;
+mod key_part;
+mod recognize;
 
-use part::KeyPart;
+use key_part::KeyPart;
 use remora_storage::transaction::{Between, KeyRead, ReadKey};
 use remora_storage::{DataType, Value, ValueRef};
 use smallvec::SmallVec;

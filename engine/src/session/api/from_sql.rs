@@ -37,7 +37,7 @@ pub trait FromSql: Sized {
     /// See [`FromSqlError`].
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self>;
 
-    /// The same of a value that is kept as one.
+    /// As [`Self::column_result`], of a value that is kept as one.
     #[doc(hidden)]
     #[inline]
     fn kept_result(value: &Value) -> FromSqlResult<Self> {

@@ -36,7 +36,7 @@ const PREFETCH_AHEAD: u8 = 2;
 
 /// What takes the entries of a walk.
 pub(in crate::index) trait Sink {
-    /// What it makes of the first part of keys, where they have it in common.
+    /// The form in which it keeps the first part of keys that have it in common.
     type Lead;
     /// Begins a run of keys that are so long, and whose first part is the same so many bytes.
     fn lead(&self, start: &[u8], start_len: usize, len: usize) -> Self::Lead;

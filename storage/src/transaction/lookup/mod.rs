@@ -1,16 +1,16 @@
 //! Rows by key: the entries of an index, each accepted only if the version seen has the key.
 //!
 //! ```text
-//!   mod        by a view, or in a transaction: what is found is recorded
-//!   reader     outside of a transaction: a session's seat
-//!   key_read   compiled: one after another by the same index, the same columns
+//!   mod            by a view, or in a transaction: what is found is recorded
+//!   seated_reader  outside of a transaction: a session's seat
+//!   key_read       compiled: one after another by the same index, the same columns
 //! ```
 
 mod key_read;
-mod reader;
+mod seated_reader;
 
 pub use key_read::{Between, KeyRead, ReadKey};
-pub use reader::{PointRead, Reader};
+pub use seated_reader::{PointRead, Reader};
 
 use super::reads::Columns;
 use super::{ReadView, RowRef, Transaction};

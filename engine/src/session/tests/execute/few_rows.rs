@@ -1,6 +1,8 @@
 //! Ranges and lists of keys: few rows are given by a short way, as they are by the general one.
 
 use super::*;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 /// Rows with all that an index can meet: versions, deleted rows and rows that changed their key, NULLs, texts of any length.
 const SCHEMA: &str = "
@@ -261,4 +263,67 @@ fn an_element_of_an_array_is_found_by_an_index() {
     assert_eq!(changed.unwrap(), 3);
     let deleted = conn.execute("DELETE FROM t WHERE id = ANY ('{1, 2, 3}')", []);
     assert_eq!(deleted.unwrap(), 3);
+}
+
+/// All rows of a range are of one state: what is moved from one to another is neither missing nor there twice, whoever
+/// folds, prunes and frees versions meanwhile, and whether a row keeps its key or not.
+#[test]
+fn a_range_is_read_whole_beside_a_writer() {
+    let db = Database::in_memory().unwrap();
+    let conn = db.connect().unwrap();
+    conn.execute_batch(
+        "CREATE TABLE t (id BIGINT PRIMARY KEY, v BIGINT, filler TEXT);
+         INSERT INTO t SELECT g, 100, 'long enough for the heap ' || g FROM generate_series(0, 49) g",
+    )
+    .unwrap();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut conn = db.connect().unwrap();
+            let mut round = 0_i64;
+            while !is_over.load(Relaxed) {
+                let (from, to) = (round * 7 % 50, (round * 11 + 1) % 50);
+                let tx = conn.transaction().unwrap();
+                if from != to {
+                    let by = "UPDATE t SET v = v + $2 WHERE id = $1";
+                    tx.execute(by, [from, -1]).unwrap();
+                    tx.execute(by, [to, 1]).unwrap();
+                }
+                // The row goes, and comes again elsewhere.
+                let v: i64 = tx
+                    .query_row("DELETE FROM t WHERE id = $1 RETURNING v", [from], |row| {
+                        row.get(0)
+                    })
+                    .unwrap();
+                tx.execute("INSERT INTO t VALUES ($1, $2, 'again')", [from, v])
+                    .unwrap();
+                tx.commit().unwrap();
+                round += 1;
+            }
+            round
+        });
+        let mut range = conn
+            .prepare("SELECT id, v, filler FROM t WHERE id >= $1 AND id < $2 ORDER BY id")
+            .unwrap();
+        let mut list = conn
+            .prepare("SELECT id, v FROM t WHERE id = ANY ($1)")
+            .unwrap();
+        assert!(range.is_read_by_key() && list.is_read_by_key());
+        let all: Vec<i64> = (0..50).collect();
+        let (begin, mut reads) = (Instant::now(), 0);
+        while begin.elapsed() < Duration::from_millis(400) {
+            let row = |row: &crate::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+            let of_range = range.query_map([0_i64, 50], row).unwrap();
+            let of_range: Vec<_> = of_range.map(|row| row.unwrap()).collect();
+            let of_list = list.query_map([&all], row).unwrap();
+            let of_list: Vec<_> = of_list.map(|row| row.unwrap()).collect();
+            for rows in [of_range, of_list] {
+                assert!(rows.iter().map(|row| row.0).eq(0..50), "{rows:?}");
+                assert_eq!(rows.iter().map(|row| row.1).sum::<i64>(), 5000, "{rows:?}");
+            }
+            reads += 1;
+        }
+        is_over.store(true, Relaxed);
+        assert!(writer.join().unwrap() > 2 && reads > 2);
+    });
 }

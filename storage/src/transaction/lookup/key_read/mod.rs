@@ -7,7 +7,7 @@
 //!   WHERE id IN (1, 2, 3)               a list of keys, looked up together
 //! ```
 //!
-//! What is found is put into places, row by row: those of the caller, so that their strings are used again. Few rows are
+//! Rows are put into places, one after another: those of the caller, so that their strings are used again. Few rows are
 //! given in this way, and little text ([`ROWS_MAX`], [`BYTES_MAX`]): nobody accounts for them.
 
 mod several;

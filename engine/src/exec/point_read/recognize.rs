@@ -1,6 +1,6 @@
 //! Which queries are such reads.
 
-use super::part::KeyPart;
+use super::key_part::KeyPart;
 use super::{Keys, PointRead};
 use crate::function::aggregate::host::Callable;
 use crate::plan::physical::{IndexKeys, IndexScan, KeyEnd, Node, PhysicalPlan};
@@ -93,7 +93,7 @@ impl Keys {
     }
 }
 
-/// What a plan counts the rows of, if it does nothing else.
+/// The input of a plan that counts its rows and does nothing else.
 fn counted(plan: &PhysicalPlan) -> Option<&PhysicalPlan> {
     let Node::Aggregate {
         input,
