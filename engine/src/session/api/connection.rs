@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::function::SearchPath;
 use crate::function::host::HostFunctions;
 use crate::function::text::Style;
+use crate::plan::Field;
 use crate::plan::statement::TransactionOptions;
 use crate::session::execute::core::Session;
 use crate::session::execute::dispatch::Pipe;
@@ -15,7 +16,7 @@ use crate::session::execute::lock_wait::LockWaitListener;
 use crate::session::execute::script;
 use crate::session::plans::call::Call;
 use crate::session::plans::planning::one_statement;
-use crate::session::plans::prepared::{Plan, Prepared};
+use crate::session::plans::prepared::Prepared;
 use crate::session::sessions::Sessions;
 use crate::session::settings::ON_ERROR_ROLLBACK;
 use crate::session::transaction::transaction_block::TransactionStatus;
@@ -200,15 +201,10 @@ impl Connection {
         f: impl FnOnce(&Row<'_>) -> Result<T>,
     ) -> Result<T> {
         let mut call = self.call_with(params)?;
-        let Some((found, plan)) = self.read_text_by_key(sql, &mut call) else {
+        let Some((found, columns)) = self.read_text_by_key(sql, &mut call) else {
             return self.of_text(sql, call, |statement| statement.first_row(f));
         };
-        let result = first_row(
-            found,
-            plan.columns.as_deref().unwrap_or_default(),
-            &call.rows,
-            f,
-        );
+        let result = first_row(found, &columns, &call.rows, f);
         call.forget_large();
         self.spare_call.replace(Some(call));
         result
@@ -441,7 +437,7 @@ impl Connection {
 
     /// Runs the statement of a text that is one look-up ([`Session::read_text_by_key`]).
     #[inline]
-    fn read_text_by_key(&self, sql: &str, call: &mut Call) -> Option<(usize, Arc<Plan>)> {
+    fn read_text_by_key(&self, sql: &str, call: &mut Call) -> Option<(usize, Arc<[Field]>)> {
         let (parameters, rows) = call.given_and_rows();
         let mut session = self.session.try_borrow_mut().ok()?;
         session.read_text_by_key(sql, parameters, rows)

@@ -229,7 +229,7 @@ impl<'a> Row<'a> {
     /// # Errors
     /// 42703 where there is no such column; 42804 where the value is of another type, 22003 where
     /// it does not fit, 22004 where it is NULL and `T` is no `Option`.
-    #[inline]
+    #[inline(always)]
     pub fn get<I: RowIndex, T: FromSql>(&self, index: I) -> Result<T> {
         let position = index.position(self.columns)?;
         let value = match self.data {

@@ -14,8 +14,9 @@ use super::attempt::wait_shown;
 use super::core::{Seat, Session};
 use crate::activity::SessionRecord;
 use crate::exec::PointRead;
+use crate::plan::Field;
 use crate::session::plans::plan_cache::Kept;
-use crate::session::plans::prepared::{Plan, Prepared};
+use crate::session::plans::prepared::Prepared;
 use crate::session::transaction::transaction_block::{TransactionBlock, TransactionStatus};
 use remora_storage::{Durability, Store, Value};
 use std::sync::Arc;
@@ -61,13 +62,13 @@ impl Session {
     }
 
     /// Runs the statement of a text as [`Session::read_by_key`] does, where its plan is kept and it is one look-up; gives
-    /// the plan as well.
+    /// the columns as well.
     pub(in crate::session) fn read_text_by_key(
         &mut self,
         sql: &str,
         parameters: &[Value],
         rows: &mut Vec<Value>,
-    ) -> Option<(usize, Arc<Plan>)> {
+    ) -> Option<(usize, Arc<[Field]>)> {
         if !self.is_unhindered() || self.cache.has_to_give_way(&self.ledger) {
             return None;
         }
@@ -92,12 +93,12 @@ impl Session {
             return None;
         }
         let found = place.read(prepared, parameters, rows)?;
-        let plan = Arc::clone(&prepared.plan);
+        let columns = prepared.own_columns();
         if !is_known {
             self.cache.note_of_template(text);
         }
         self.cache.count(true);
-        Some((found, plan))
+        Some((found, columns))
     }
 
     /// Whether nothing but the statement itself has to be seen to.

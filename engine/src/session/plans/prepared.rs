@@ -22,7 +22,7 @@ use arrow_schema::SchemaRef;
 use remora_storage::DataType;
 use remora_storage::catalog::{Catalog, TableEntry};
 use remora_storage::value::with_type_names;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Rows of a table that is small, whatever it has.
 const ROWS_MIN: u64 = 512;
@@ -100,6 +100,8 @@ pub(in crate::session) struct Prepared {
     pub(in crate::session) declare: Option<Arc<Declare>>,
     /// Its number within the session.
     number: u32,
+    /// The columns of the plan, to be handed out by this session: a count that all sessions share is waited for.
+    own_columns: OnceLock<Arc<[Field]>>,
 }
 
 impl Prepared {
@@ -127,16 +129,25 @@ impl Prepared {
     ) -> Result<Self> {
         let plan = plan(&parsed, names, &[], declare.is_none())?;
         let types = Types::Inferred;
+        let prepared = Self::made(Source { parsed, types }, plan, names, number);
         Ok(Self {
-            source: Arc::new(Source { parsed, types }),
+            declare,
+            ..prepared
+        })
+    }
+
+    fn made(source: Source, plan: Arc<Plan>, names: Names<'_>, number: u32) -> Self {
+        Self {
+            source: Arc::new(source),
             plan,
             catalog: Arc::clone(names.catalog),
             path: Arc::clone(names.path),
             uses: 0,
             arguments: None,
-            declare,
+            declare: None,
             number,
-        })
+            own_columns: OnceLock::new(),
+        }
     }
 
     /// Plans a statement whose parameters stand for literals of these types.
@@ -151,16 +162,7 @@ impl Prepared {
             parsed: Arc::new(parsed),
             types: Types::Literals(types.into()),
         };
-        Ok(Self {
-            source: Arc::new(source),
-            plan,
-            catalog: Arc::clone(names.catalog),
-            path: Arc::clone(names.path),
-            uses: 0,
-            arguments: None,
-            declare: None,
-            number,
-        })
+        Ok(Self::made(source, plan, names, number))
     }
 
     /// Whether its parameters stand for literals.
@@ -239,16 +241,7 @@ impl Prepared {
         let known: Vec<_> = types.iter().copied().map(Some).collect();
         let plan = plan(&parsed, names, &known, true)?;
         let types = Types::Declared(plan.planned.parameters.as_slice().into());
-        Ok(Self {
-            source: Arc::new(Source { parsed, types }),
-            plan,
-            catalog: Arc::clone(names.catalog),
-            path: Arc::clone(names.path),
-            uses: 0,
-            arguments: None,
-            declare: None,
-            number: 0,
-        })
+        Ok(Self::made(Source { parsed, types }, plan, names, 0))
     }
 
     /// The same for one run with these arguments.
@@ -265,6 +258,12 @@ impl Prepared {
             Syntax::Prepared(syntax) => Some(syntax),
             _ => None,
         }
+    }
+
+    /// The columns that it gives.
+    pub(in crate::session) fn own_columns(&self) -> Arc<[Field]> {
+        let plan = || self.plan.columns.as_deref().unwrap_or_default().into();
+        Arc::clone(self.own_columns.get_or_init(plan))
     }
 
     /// Tells others that it runs.
@@ -293,6 +292,7 @@ impl Prepared {
                 .with_hint("DEALLOCATE the statement, and PREPARE it again."));
         }
         self.plan = anew;
+        self.own_columns = OnceLock::new();
         self.catalog = Arc::clone(names.catalog);
         self.path = Arc::clone(names.path);
         Ok(true)
@@ -339,6 +339,7 @@ impl Prepared {
             path: Arc::clone(names.path),
             uses: 0,
             number,
+            own_columns: OnceLock::new(),
             ..self.clone()
         })
     }
