@@ -10,6 +10,9 @@ use remora_storage::transaction::{Columns, KeyRead};
 use remora_storage::{ColumnId, DataType};
 use std::ops::Bound;
 
+/// Columns of several rows: nobody accounts for their places.
+const COLUMNS_MAX: usize = 64;
+
 impl PointRead {
     /// The read that a point select is, if it is nothing else; its statement has parameters of these types.
     pub(crate) fn of_point(select: &PointSelect, parameters: &[DataType]) -> Option<Self> {
@@ -59,6 +62,9 @@ impl PointRead {
             (None, Some(exprs)) => shown(exprs, &rows.columns)?,
             (None, None) => rows.columns.clone(),
         };
+        if shown.len() > COLUMNS_MAX {
+            return None;
+        }
         let looked_at = Columns::of(rows.columns.iter().copied());
         Some(Self {
             keys: Keys::of(scan, limit)?,
