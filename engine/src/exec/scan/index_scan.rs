@@ -11,6 +11,7 @@ use super::table_scan::Shape;
 use crate::error::Result;
 use crate::exec::batch::Batch;
 use crate::exec::eval::{Datum, eval_constant, with_refs, with_values};
+use crate::exec::memory::Held;
 use crate::exec::pipeline::Source;
 use crate::exec::set::adaptive::Trial;
 use crate::exec::{BATCH_ROWS, ExecContext};
@@ -20,6 +21,7 @@ use hashbrown::HashSet;
 use remora_storage::index::TOGETHER;
 use remora_storage::transaction::{IndexScan as Range, ScanBatch};
 use remora_storage::{ReadView, RowId, ValueRef};
+use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -29,6 +31,8 @@ const FIRST_TRIED_ROWS: usize = 64;
 /// Rows of the largest batch where a scan may be ended at any time: what is read beyond the last row that is wanted is
 /// read in vain.
 const FEW_ROWS: usize = 256;
+/// Memory of a row that was found: its number, in a list and in a set.
+const FOUND_BYTES: usize = 32;
 
 /// Reads rows by index.
 #[derive(Debug)]
@@ -49,9 +53,21 @@ pub(in crate::exec) struct IndexScan {
 #[derive(Debug)]
 enum Rows {
     /// Points, all found already.
-    Found(std::vec::IntoIter<RowId>),
+    Found {
+        rows: std::vec::IntoIter<RowId>,
+        _memory: Held,
+    },
     /// A range.
     Range(Box<Range>),
+}
+
+impl Rows {
+    fn found(rows: Vec<RowId>, memory: Held) -> Self {
+        Self::Found {
+            rows: rows.into_iter(),
+            _memory: memory,
+        }
+    }
 }
 
 impl IndexScan {
@@ -93,17 +109,12 @@ impl IndexScan {
         match &self.plan.keys {
             IndexKeys::Points(keys) => {
                 let values = evaluate(keys.iter().flatten(), context)?;
-                let values: Vec<ValueRef<'_>> = values.iter().map(Datum::as_ref).collect();
-                self.points(&values, context)
+                self.points(values.iter().map(Datum::as_ref), context)
             }
             IndexKeys::Elements(array) => {
                 let array = eval_constant(array, context)?;
-                let array = array.as_ref();
-                let elements = (!array.is_null()).then(|| array.as_array());
-                let elements = elements.flatten();
-                let values: Vec<ValueRef<'_>> =
-                    elements.iter().flat_map(|array| array.iter()).collect();
-                self.points(&values, context)
+                let array = array.as_ref().as_array();
+                self.points(array.iter().flat_map(|array| array.iter()), context)
             }
             IndexKeys::Range { .. } | IndexKeys::Prefix(_) => {
                 let range = open_range(&self.plan, &self.view, context)?;
@@ -115,7 +126,7 @@ impl IndexScan {
                 };
                 Ok(match range {
                     Some(range) => Rows::Range(Box::new(range)),
-                    None => Rows::Found(Vec::new().into_iter()),
+                    None => Rows::found(Vec::new(), Held::default()),
                 })
             }
         }
@@ -123,26 +134,38 @@ impl IndexScan {
 
     /// The rows that have the keys of which these are the values. A row has one key, so a row found twice was found by a
     /// key given twice.
-    fn points(&self, values: &[ValueRef<'_>], context: &ExecContext) -> Result<Rows> {
+    fn points<'v>(
+        &self,
+        mut values: impl Iterator<Item = ValueRef<'v>>,
+        context: &ExecContext,
+    ) -> Result<Rows> {
         let (table, index) = (&self.plan.scan.table, &self.plan.index);
         let width = index.def.columns.len();
-        let mut found = match values.len() == width {
-            true => self.view.lookup(table, index, values)?,
-            false => {
-                let keys: Vec<_> = values.chunks(width).collect();
-                let (mut found, mut seen) = (Vec::new(), HashSet::new());
-                for keys in keys.chunks(TOGETHER) {
-                    context.check()?;
-                    let new = |_, id| found.extend(seen.insert(id).then_some(id));
-                    self.view.lookup_each(table, index, keys, new);
-                }
-                found
+        let (mut found, mut memory) = (Vec::new(), Held::default());
+        let mut seen = HashSet::new();
+        loop {
+            let group = values.by_ref().take(TOGETHER * width);
+            let group: SmallVec<[ValueRef<'_>; TOGETHER]> = group.collect();
+            if group.is_empty() {
+                break;
             }
-        };
+            context.check()?;
+            if found.is_empty() && group.len() == width {
+                // The only key that has rows: it is the last one.
+                found = self.view.lookup(table, index, &group)?;
+            } else {
+                let keys: SmallVec<[&[ValueRef<'_>]; TOGETHER]> = group.chunks(width).collect();
+                let new = |_, id| found.extend(seen.insert(id).then_some(id));
+                self.view.lookup_each(table, index, &keys, new);
+            }
+            if found.len() > BATCH_ROWS {
+                memory.reach(found.len() * FOUND_BYTES, context)?;
+            }
+        }
         if self.plan.reverse {
             found.reverse();
         }
-        Ok(Rows::Found(found.into_iter()))
+        Ok(Rows::found(found, memory))
     }
 }
 
@@ -254,7 +277,7 @@ impl Source for IndexScan {
             self.batch_rows = self.batch_rows.min(*left as usize);
         }
         let read = match &mut rows {
-            Rows::Found(found) => self.fetch(found)?,
+            Rows::Found { rows, .. } => self.fetch(rows)?,
             Rows::Range(range) => range.next(self.batch_rows)?,
         };
         if let (Some((_, left)), Some(read)) = (&mut self.trial, &read) {

@@ -242,6 +242,11 @@ fn an_element_of_an_array_is_found_by_an_index() {
         ("id = ANY (ARRAY[1, 2, NULL])", 2),
         ("id = ANY (ARRAY(SELECT generate_series(1, 5)::bigint))", 5),
         ("id = ANY ('{{1, 2}, {3, 4}}')", 4),
+        ("id = ANY (ARRAY(SELECT id FROM t ORDER BY id DESC))", 2000),
+        (
+            "id = ANY (ARRAY(SELECT i % 17 FROM generate_series(1, 17) i))",
+            16,
+        ),
         ("id = ANY ('{}'::bigint[])", 0),
         ("id = ANY (NULL::bigint[])", 0),
         ("n = ANY ('{3, 6}'::int[]) AND id < 500", 2),

@@ -43,7 +43,7 @@ pub enum ReadKey<'k> {
     Each(&'k [ValueRef<'k>]),
 }
 
-/// A range of keys. A bound gives values, none of them NULL, for a prefix of the key columns.
+/// A range of keys, with bounds as those of [`ReadView::range`](crate::transaction::ReadView::range).
 #[derive(Clone, Copy, Debug)]
 pub struct Between<'k> {
     /// From where.
