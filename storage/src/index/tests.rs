@@ -425,7 +425,7 @@ proptest! {
         }
         let mut cursor = Cursor::new(Bound::Unbounded, Bound::Unbounded, reverse);
         let (mut found, mut entries) = (Vec::new(), IntEntries::new(is_wide, column));
-        // An entry of another key says where it stands no better than what it is.
+        // Where a key is no integer, the scan cannot say where it stands.
         while !cursor.is_done() && !entries.has_others() {
             index.scan_ints(&mut cursor, limit, &mut entries);
             found.extend_from_slice(entries.as_slice());
