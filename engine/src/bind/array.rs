@@ -390,6 +390,9 @@ fn elements(array: &Expr) -> Option<Vec<Expr>> {
         // As `ARRAY[1, 2]` beside a BIGINT.
         ExprKind::Cast { input, explicit } => {
             let (from, to) = (element_of(input.data_type)?, element_of(array.data_type)?);
+            if !from.is_number() || !to.is_number() {
+                return None;
+            }
             let explicit = *explicit;
             let cast = |element: Expr| {
                 let kind = |input| ExprKind::Cast { input, explicit };

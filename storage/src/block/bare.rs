@@ -140,7 +140,7 @@ impl<'a> Bare<'a> {
     /// How many bytes the string has that a column is, if it is one.
     #[inline]
     pub fn string_bytes(self, column: &ShownColumn) -> usize {
-        column.string_bytes(&self.image())
+        column.string_bytes(self.layout(), &self.image())
     }
 
     /// Puts the values of a column in several rows of its layout in a place each.

@@ -282,14 +282,7 @@ impl<'a> Image<'a> {
 
 /// A column of the rows of one layout: where it is was found once, for many rows.
 #[derive(Clone, Copy, Debug)]
-pub struct ShownColumn {
-    form: Form,
-    offset: usize,
-    null_byte: usize,
-    null_mask: u8,
-    /// `None` where rows do not have it.
-    field: Option<Field>,
-}
+pub struct ShownColumn(Option<(Form, Field)>);
 
 /// How a value is read.
 #[derive(Clone, Copy, Debug)]
@@ -304,22 +297,16 @@ enum Form {
 impl Layout {
     /// Where a column is, if rows have it.
     pub fn shown(&self, column: ColumnId) -> ShownColumn {
-        let field = self.field(column).copied();
-        let (null_byte, null_mask) = field.map_or((0, 0), |field| self.null_bit(&field));
-        let data_type = field.map(|field| field.data_type);
-        ShownColumn {
-            form: match data_type {
-                Some(DataType::BigInt) => Form::BigInt,
-                Some(DataType::Integer) => Form::Integer,
-                Some(DataType::Double) => Form::Double,
-                Some(DataType::Text) => Form::Text,
+        ShownColumn(self.field(column).map(|field| {
+            let form = match field.data_type {
+                DataType::BigInt => Form::BigInt,
+                DataType::Integer => Form::Integer,
+                DataType::Double => Form::Double,
+                DataType::Text => Form::Text,
                 _ => Form::Other,
-            },
-            offset: field.map_or(0, |field| field.offset),
-            null_byte,
-            null_mask,
-            field,
-        }
+            };
+            (form, *field)
+        }))
     }
 }
 
@@ -333,15 +320,17 @@ impl ShownColumn {
         places: impl Iterator<Item = &'v mut Value>,
     ) {
         let rows = rows.zip(places);
-        match self.form {
-            Form::BigInt => self.each(rows, |bytes| Value::BigInt(i64::from_le_bytes(take(bytes)))),
-            Form::Integer => {
-                self.each(rows, |bytes| {
-                    Value::Integer(i32::from_le_bytes(take(bytes)))
-                });
-            }
-            Form::Double => self.each(rows, |bytes| Value::Double(f64::from_le_bytes(take(bytes)))),
-            Form::Text | Form::Other => {
+        match &self.0 {
+            Some((Form::BigInt, field)) => each(layout, field, rows, |bytes| {
+                Value::BigInt(i64::from_le_bytes(take(bytes)))
+            }),
+            Some((Form::Integer, field)) => each(layout, field, rows, |bytes| {
+                Value::Integer(i32::from_le_bytes(take(bytes)))
+            }),
+            Some((Form::Double, field)) => each(layout, field, rows, |bytes| {
+                Value::Double(f64::from_le_bytes(take(bytes)))
+            }),
+            Some((Form::Text | Form::Other, _)) | None => {
                 for (row, place) in rows {
                     row.show(layout, self, place);
                 }
@@ -349,25 +338,11 @@ impl ShownColumn {
         }
     }
 
-    #[inline(always)]
-    fn each<'v, 'i>(
-        &self,
-        rows: impl Iterator<Item = (Image<'i>, &'v mut Value)>,
-        read: impl Fn(&[u8]) -> Value,
-    ) {
-        for (row, place) in rows {
-            *place = match row.bytes[self.null_byte] & self.null_mask {
-                0 => read(&row.bytes[self.offset..]),
-                _ => Value::Null,
-            };
-        }
-    }
-
     /// How many bytes its string has, if it is one.
     #[inline]
-    pub(super) fn string_bytes(&self, row: &Image<'_>) -> usize {
-        match &self.field {
-            Some(field) if field.is_viewed() && row.bytes[self.null_byte] & self.null_mask == 0 => {
+    pub(super) fn string_bytes(&self, layout: &Layout, row: &Image<'_>) -> usize {
+        match &self.0 {
+            Some((_, field)) if field.is_viewed() && !row.is_null(layout, field) => {
                 row.view(field).len()
             }
             _ => 0,
@@ -375,13 +350,28 @@ impl ShownColumn {
     }
 }
 
+#[inline(always)]
+fn each<'v, 'i>(
+    layout: &Layout,
+    field: &Field,
+    rows: impl Iterator<Item = (Image<'i>, &'v mut Value)>,
+    read: impl Fn(&[u8]) -> Value,
+) {
+    for (row, place) in rows {
+        *place = match row.is_null(layout, field) {
+            false => read(&row.bytes[field.offset..]),
+            true => Value::Null,
+        };
+    }
+}
+
 impl RowRef<'_> {
     /// Puts the value of a column of the row's layout in a place; NULL for one that rows do not have.
     #[inline]
     pub fn show(&self, column: &ShownColumn, place: &mut Value) {
-        match (self.as_image(), &column.field) {
+        match (self.as_image(), &column.0) {
             (Some(image), _) => image.show(self.layout, column, place),
-            (None, Some(field)) => place.assign(self.read(field)),
+            (None, Some((_, field))) => place.assign(self.read(field)),
             (None, None) => *place = Value::Null,
         }
     }
@@ -390,28 +380,25 @@ impl RowRef<'_> {
 impl Image<'_> {
     #[inline]
     pub(super) fn show(&self, layout: &Layout, column: &ShownColumn, place: &mut Value) {
-        if self.bytes[column.null_byte] & column.null_mask != 0 {
+        let Some((form, field)) = &column.0 else {
+            *place = Value::Null;
+            return;
+        };
+        if self.is_null(layout, field) {
             return place.assign(ValueRef::Null);
         }
-        let bytes = &self.bytes[column.offset..];
+        let bytes = &self.bytes[field.offset..];
         // Most places have a value of the type from the row before.
-        match (column.form, &mut *place) {
+        match (form, &mut *place) {
             (Form::BigInt, Value::BigInt(old)) => *old = i64::from_le_bytes(take(bytes)),
             (Form::Integer, Value::Integer(old)) => *old = i32::from_le_bytes(take(bytes)),
             (Form::Double, Value::Double(old)) => *old = f64::from_le_bytes(take(bytes)),
             (Form::Text, Value::Text(old)) if old.capacity() <= REUSED_BYTES_MAX => {
-                let string = column
-                    .field
-                    .as_ref()
-                    .map_or(&[][..], |field| self.string(field));
                 old.clear();
                 // SAFETY: a text column is only ever written from a `&str` (`image::put`).
-                old.push_str(unsafe { std::str::from_utf8_unchecked(string) });
+                old.push_str(unsafe { std::str::from_utf8_unchecked(self.string(field)) });
             }
-            _ => match &column.field {
-                Some(field) => place.assign(self.read(layout, field)),
-                None => *place = Value::Null,
-            },
+            _ => place.assign(self.read(layout, field)),
         }
     }
 }

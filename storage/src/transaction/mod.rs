@@ -68,7 +68,7 @@ pub use crate::block::{Sum, Vector, VectorColumn};
 pub use crate::maintenance::Compacted;
 pub use capture::BlockCapture;
 pub use commit::Committing;
-pub use lookup::{Between, KeyRead, PointRead, ReadKey, Reader};
+pub use lookup::{Between, KeyRead, PointRead, ROWS_MAX, ReadKey, Reader};
 pub use options::{Durability, Isolation, TableHold, TransactionOptions};
 pub use reads::{Columns, RowTest};
 pub use record::ReadMark;

@@ -1,8 +1,6 @@
 //! How a transaction and its views record what they read ([`super::reads`]).
 
-use super::reads::{
-    Columns, KeyRange, ListMark, Read, ReadList, Recorded, RowScan, SharedReads, What,
-};
+use super::reads::{Columns, ListMark, Read, ReadList, Recorded, RowScan, SharedReads, What};
 use super::{Isolation, ReadView, Transaction};
 use crate::catalog::{IndexEntry, TableEntry};
 use crate::ids::{ColumnId, RowId, TableId};
@@ -94,16 +92,13 @@ impl Transaction {
             Some(edge) => high = Bound::Included(edge),
             None => {}
         }
-        self.record(Read {
-            table: table.def.id,
-            columns: columns.with(key_columns(index)),
-            what: What::Range(Box::new(KeyRange {
-                index: index.def.id,
-                low: low.map(Box::from),
-                high: high.map(Box::from),
-                test: None,
-            })),
-        });
+        let columns = columns.with(key_columns(index));
+        self.record(Read::range(
+            table.def.id,
+            index.def.id,
+            columns,
+            (low, high),
+        ));
     }
 
     /// What views record into.
@@ -233,19 +228,10 @@ impl ReadView {
         low: Bound<&[u8]>,
         high: Bound<&[u8]>,
     ) -> Option<Recorded> {
-        let range = || KeyRange {
-            index: index.def.id,
-            low: low.map(Box::from),
-            high: high.map(Box::from),
-            test: None,
-        };
-        let columns = || Columns::of(columns.iter().copied()).with(key_columns(index));
         self.record(|| {
-            Some(Read {
-                table: table.def.id,
-                columns: columns(),
-                what: What::Range(Box::new(range())),
-            })
+            let columns = Columns::of(columns.iter().copied()).with(key_columns(index));
+            let ends = (low, high);
+            Some(Read::range(table.def.id, index.def.id, columns, ends))
         })
     }
 }

@@ -16,7 +16,7 @@ mod key_part;
 mod recognize;
 
 use key_part::KeyPart;
-use remora_storage::transaction::{Between, KeyRead, ReadKey};
+use remora_storage::transaction::{Between, KeyRead, ROWS_MAX, ReadKey};
 use remora_storage::{DataType, Value, ValueRef};
 use smallvec::SmallVec;
 use std::ops::Bound;
@@ -129,6 +129,8 @@ impl PointRead {
             Keys::Elements(array) => {
                 let array = array.value(parameters).as_array();
                 let keys = array.iter().flat_map(|array| array.iter());
+                // More than that are too many: the read says so.
+                let keys = keys.take(ROWS_MAX + 1);
                 show(
                     &self.read,
                     &ReadKey::Each(&keys.collect::<KeyValues<'_>>()),

@@ -6,7 +6,7 @@ use crate::function::aggregate::host::Callable;
 use crate::plan::physical::{IndexKeys, IndexScan, KeyEnd, Node, PhysicalPlan};
 use crate::plan::statement::PointSelect;
 use crate::plan::{Expr, ExprKind};
-use remora_storage::transaction::{Columns, KeyRead};
+use remora_storage::transaction::{Columns, KeyRead, ROWS_MAX};
 use remora_storage::{ColumnId, DataType};
 use std::ops::Bound;
 
@@ -84,6 +84,7 @@ impl Keys {
                 reverse: scan.reverse,
                 limit,
             }),
+            IndexKeys::Points(keys) if keys.len() > ROWS_MAX => None,
             IndexKeys::Points(keys) if limit.is_none() && !scan.reverse => {
                 let key = |key: &Vec<Expr>| match key.as_slice() {
                     [value] => KeyPart::of(value),

@@ -109,7 +109,12 @@ impl IndexScan {
         match &self.plan.keys {
             IndexKeys::Points(keys) => {
                 let values = evaluate(keys.iter().flatten(), context)?;
-                self.points(values.iter().map(Datum::as_ref), context)
+                if keys.len() > 1 {
+                    return self.points(values.iter().map(Datum::as_ref), context);
+                }
+                let (table, index) = (&self.plan.scan.table, &self.plan.index);
+                let found = with_refs(&values, |key| self.view.lookup(table, index, key))?;
+                Ok(self.found(found, Held::default()))
             }
             IndexKeys::Elements(array) => {
                 let array = eval_constant(array, context)?;
@@ -150,22 +155,21 @@ impl IndexScan {
                 break;
             }
             context.check()?;
-            if found.is_empty() && group.len() == width {
-                // The only key that has rows: it is the last one.
-                found = self.view.lookup(table, index, &group)?;
-            } else {
-                let keys: SmallVec<[&[ValueRef<'_>]; TOGETHER]> = group.chunks(width).collect();
-                let new = |_, id| found.extend(seen.insert(id).then_some(id));
-                self.view.lookup_each(table, index, &keys, new);
-            }
+            let keys: SmallVec<[&[ValueRef<'_>]; TOGETHER]> = group.chunks(width).collect();
+            let new = |_, id| found.extend(seen.insert(id).then_some(id));
+            self.view.lookup_each(table, index, &keys, new);
             if found.len() > BATCH_ROWS {
                 memory.reach(found.len() * FOUND_BYTES, context)?;
             }
         }
+        Ok(self.found(found, memory))
+    }
+
+    fn found(&self, mut rows: Vec<RowId>, memory: Held) -> Rows {
         if self.plan.reverse {
-            found.reverse();
+            rows.reverse();
         }
-        Ok(Rows::found(found, memory))
+        Rows::found(rows, memory)
     }
 }
 

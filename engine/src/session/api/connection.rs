@@ -205,7 +205,7 @@ impl Connection {
             return self.of_text(sql, call, |statement| statement.first_row(f));
         };
         let result = first_row(found, &columns, &call.rows, f);
-        call.forget_large();
+        call.forget_large(columns.len());
         self.spare_call.replace(Some(call));
         result
     }

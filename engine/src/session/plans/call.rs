@@ -119,9 +119,10 @@ impl Call {
         }
     }
 
-    /// Forgets the large values of a look-up: what is left is small, and used again.
-    pub(in crate::session) fn forget_large(&mut self) {
+    /// Forgets what a look-up has left that is large, and all rows but one of so many columns: the rest is used again.
+    pub(in crate::session) fn forget_large(&mut self, columns: usize) {
         self.given.forget_large();
+        self.rows.truncate(columns);
         self.rows.iter_mut().for_each(Value::forget_large);
     }
 

@@ -9,7 +9,7 @@
 mod key_read;
 mod seated_reader;
 
-pub use key_read::{Between, KeyRead, ReadKey};
+pub use key_read::{Between, KeyRead, ROWS_MAX, ReadKey};
 pub use seated_reader::{PointRead, Reader};
 
 use super::reads::Columns;

@@ -104,6 +104,26 @@ impl Read {
         }
     }
 
+    /// The keys of an index between two bounds.
+    pub(super) fn range(
+        table: TableId,
+        index: IndexId,
+        columns: Columns,
+        (low, high): (Bound<&[u8]>, Bound<&[u8]>),
+    ) -> Self {
+        let range = KeyRange {
+            index,
+            low: low.map(Box::from),
+            high: high.map(Box::from),
+            test: None,
+        };
+        Self {
+            table,
+            columns,
+            what: What::Range(Box::new(range)),
+        }
+    }
+
     /// Bytes that it takes on the heap.
     fn bytes(&self) -> usize {
         let end = |bound: &Bound<Box<[u8]>>| match bound {

@@ -38,13 +38,7 @@ const UPDATE: &str = "UPDATE users SET score = score + 1 WHERE id = ?";
 const DELETE: &str = "DELETE FROM users WHERE id = ?";
 const FILTERED_SUM: &str = "SELECT sum(score) FROM users WHERE age < 40";
 const GROUPING: &str = "SELECT age, count(*), avg(score) FROM users GROUP BY age";
-const RANGE_ROWS: &str = "SELECT age, score FROM users WHERE id >= ? AND id < ? ORDER BY id";
-const FIRST_ROWS: &str =
-    "SELECT id, name, email, age FROM users WHERE id >= ? ORDER BY id LIMIT 50";
 const RANGE: &str = "SELECT count(*) FROM users WHERE id >= ? AND id < ?";
-
-/// Keys of a list.
-const KEYS_OF_LIST: usize = 100;
 
 /// What both engines can be asked to do. Every method returns something that depends on what it
 /// read, so that results can be compared and nothing is optimised away.
@@ -56,9 +50,6 @@ trait Peer {
     fn emails(&mut self, emails: &[String]) -> Result<f64>;
     fn change(&mut self, sql: &str, keys: &[i64]) -> Result<f64>;
     fn ranges(&mut self, keys: &[i64]) -> Result<f64>;
-    fn range_rows(&mut self, keys: &[i64]) -> Result<f64>;
-    fn first_rows(&mut self, keys: &[i64]) -> Result<f64>;
-    fn lists(&mut self, keys: &[i64]) -> Result<f64>;
     fn whole(&mut self, sql: &str) -> Result<f64>;
 }
 
@@ -144,45 +135,6 @@ macro_rules! peer {
                 Ok(rows as f64)
             }
 
-            fn range_rows(&mut self, keys: &[i64]) -> Result<f64> {
-                let mut statement = self.0.prepare(RANGE_ROWS)?;
-                let mut sum = 0;
-                for key in keys {
-                    let mut rows = statement.query([*key, *key + 100])?;
-                    while let Some(row) = rows.next()? {
-                        sum += row.get::<_, i64>(0)?;
-                    }
-                }
-                Ok(sum as f64)
-            }
-
-            fn first_rows(&mut self, keys: &[i64]) -> Result<f64> {
-                let mut statement = self.0.prepare(FIRST_ROWS)?;
-                let mut sum = 0;
-                for key in keys {
-                    let mut rows = statement.query([*key])?;
-                    while let Some(row) = rows.next()? {
-                        let (id, name): (i64, String) = (row.get(0)?, row.get(1)?);
-                        sum += id + name.len() as i64;
-                    }
-                }
-                Ok(sum as f64)
-            }
-
-            fn lists(&mut self, keys: &[i64]) -> Result<f64> {
-                let places = vec!["?"; KEYS_OF_LIST].join(", ");
-                let sql = format!("SELECT age FROM users WHERE id IN ({places})");
-                let mut statement = self.0.prepare(&sql)?;
-                let mut sum = 0;
-                for keys in keys.chunks_exact(KEYS_OF_LIST) {
-                    let mut rows = statement.query($library::params_from_iter(keys))?;
-                    while let Some(row) = rows.next()? {
-                        sum += row.get::<_, i64>(0)?;
-                    }
-                }
-                Ok(sum as f64)
-            }
-
             fn whole(&mut self, sql: &str) -> Result<f64> {
                 let mut statement = self.0.prepare(sql)?;
                 let mut rows = statement.query([])?;
@@ -241,14 +193,7 @@ const TASKS: &[Task] = &[
         let deleted = peer.change(DELETE, &round.fresh_keys)?;
         Ok(deleted + peer.insert(&round.fresh)?)
     }),
-    ("rows of a range of 100", |peer, round| {
-        peer.range_rows(&round.keys[..round.keys.len() / 20])
-    }),
-    ("first 50 rows from a key on", |peer, round| {
-        peer.first_rows(&round.keys[..round.keys.len() / 20])
-    }),
-    ("a list of 100 keys", |peer, round| peer.lists(&round.keys)),
-    ("count of a range of 100", |peer, round| {
+    ("range of 100 rows", |peer, round| {
         peer.ranges(&round.keys[..round.keys.len() / 20])
     }),
     ("filtered sum over all rows", |peer, _| {

@@ -270,6 +270,54 @@ fn an_element_of_an_array_is_found_by_an_index() {
     assert_eq!(deleted.unwrap(), 3);
 }
 
+/// An array may have any number of elements, which come again or not; the general way takes over where they are many.
+#[test]
+fn arrays_of_any_length_are_lists_of_keys() {
+    let conn = connect();
+    conn.execute_batch(SCHEMA).unwrap();
+    let mut statement = conn
+        .prepare("SELECT id FROM t WHERE id = ANY ($1)")
+        .unwrap();
+    assert!(statement.is_read_by_key());
+    for count in [1_i64, 128, 129, 0, 3, 2000, 100_000, 5, 64] {
+        for _ in 0..20 {
+            let keys: Vec<i64> = (1..=count).chain([1, count]).collect();
+            let rows = statement.query_map([&keys], |row| row.get::<_, i64>(0));
+            let mut rows: Vec<_> = rows.unwrap().map(|row| row.unwrap()).collect();
+            rows.sort_unstable();
+            assert!(rows.into_iter().eq(1..=count.clamp(1, 2000)), "{count}");
+            if count > 2000 {
+                break;
+            }
+        }
+    }
+}
+
+/// Texts of another collation are compared as it says, be they in a list, in an array, or given.
+#[test]
+fn elements_are_compared_by_the_column_s_collation() {
+    let conn = connect();
+    conn.execute_batch(
+        "CREATE TABLE t (id BIGINT PRIMARY KEY, a TEXT COLLATE nocase, b TEXT);
+         CREATE INDEX t_a ON t (a); CREATE INDEX t_b ON t (b); CREATE INDEX t_bn ON t (b COLLATE nocase);
+         INSERT INTO t SELECT g, 'Name' || g, 'Name' || g FROM generate_series(1, 500) g",
+    )
+    .unwrap();
+    let names = vec!["name5".to_owned(), "NAME6".to_owned()];
+    for optimize in ["on", "off"] {
+        conn.execute(&format!("SET optimize = '{optimize}'"), [])
+            .unwrap();
+        for (column, expected) in [("a", 2), ("b", 0), ("b COLLATE nocase", 2)] {
+            let sql = format!("SELECT id FROM t WHERE {column} = ANY ($1)");
+            let mut statement = conn.prepare(&sql).unwrap();
+            for _ in 0..2 {
+                let rows = statement.query_map([&names], |_| Ok(())).unwrap();
+                assert_eq!(rows.count(), expected, "{column}, {optimize}");
+            }
+        }
+    }
+}
+
 /// All rows of a range are of one state: what is moved from one to another is neither missing nor there twice, whoever
 /// folds, prunes and frees versions meanwhile, and whether a row keeps its key or not.
 #[test]

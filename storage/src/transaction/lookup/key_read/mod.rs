@@ -16,17 +16,21 @@ use super::{PointRead, find, find_candidate, row_with_key};
 use crate::block::ShownColumn;
 use crate::catalog::{IndexEntry, IntKey, TableEntry};
 use crate::ids::{ColumnId, RowId};
-use crate::index::{Cursor, Key};
 use crate::mvcc::Viewpoint;
+use crate::sync::atomic::AtomicU32;
+use crate::sync::atomic::Ordering::Relaxed;
 use crate::transaction::reads::Columns;
-use crate::transaction::view::ends;
 use crate::transaction::{RowRef, Transaction};
 use crate::value::{DataType, Value, ValueRef};
 use std::ops::Bound;
 use std::sync::Arc;
 
 /// Rows that one read gives at most.
-const ROWS_MAX: usize = 128;
+pub const ROWS_MAX: usize = 128;
+/// Rows of one key that is not unique: more are not gathered in vain.
+const ROWS_OF_KEY_MAX: usize = 16;
+/// Calls for several rows that are not tried after one that had too many: a statement that had many has many again.
+const NOT_TRIED: u32 = 15;
 /// Bytes of strings that it gives at most, where it gives several rows.
 const BYTES_MAX: usize = 64 << 10;
 
@@ -69,6 +73,8 @@ pub struct KeyRead {
     /// Whether some of these are strings.
     has_strings: bool,
     columns: Columns,
+    /// How many of the next calls for several rows are not tried.
+    not_tried: AtomicU32,
 }
 
 /// Where rows are put, one after another.
@@ -101,6 +107,7 @@ impl KeyRead {
             is_by_int: index.def.unique && int.as_ref().is_some_and(is_integer),
             int,
             columns,
+            not_tried: AtomicU32::new(0),
             has_strings: shown.iter().any(is_string),
             shown: shown.iter().map(|column| layout.shown(*column)).collect(),
             table: Arc::clone(table),
@@ -163,7 +170,7 @@ impl KeyRead {
         let mut looked = 0;
         let too_many = find_candidate(index, key, |id| {
             looked += 1;
-            let fits = looked <= ROWS_MAX
+            let fits = looked <= ROWS_OF_KEY_MAX
                 && row_with_key(viewpoint, table, index, key, id)
                     .is_none_or(|row| self.show_next(&row, places));
             (!fits).then_some(())
@@ -194,6 +201,21 @@ impl KeyRead {
             self.show(&row, self.next_place(places));
             Some(id)
         })
+    }
+
+    /// Shows several rows, unless one of the last calls had too many.
+    fn tried(&self, show: impl FnOnce() -> Option<()>) -> Option<()> {
+        // A hint: whoever reads it late tries in vain, or goes the general way.
+        let left = self.not_tried.load(Relaxed);
+        if left > 0 {
+            self.not_tried.store(left - 1, Relaxed);
+            return None;
+        }
+        let shown = show();
+        if shown.is_none() {
+            self.not_tried.store(NOT_TRIED, Relaxed);
+        }
+        shown
     }
 
     /// Shows the rows; how many.
@@ -227,23 +249,14 @@ impl KeyRead {
                 note(key, found);
             }
             ReadKey::Between(between) => {
-                let (low, high) = ends(&self.index, between.low, between.high);
-                let (low, high) = (slice(&low), slice(&high));
-                let mut cursor = Cursor::new(low, high, between.reverse);
-                self.show_between(viewpoint, (&mut cursor, between.limit), &mut places)?;
-                if let Some(tx) = reads {
-                    let index = (&*self.table, &*self.index);
-                    tx.note_walk(index, self.columns, (low, high), &cursor);
-                }
+                self.tried(|| self.show_between(viewpoint, between, &mut places, reads))?;
             }
-            ReadKey::Each(keys) => self.show_each(viewpoint, keys, &mut places, note)?,
+            ReadKey::Each(keys) => {
+                self.tried(|| self.show_each(viewpoint, keys, &mut places, note))?;
+            }
         }
         Some(places.rows)
     }
-}
-
-fn slice(end: &Bound<Key>) -> Bound<&[u8]> {
-    end.as_ref().map(|key| &**key)
 }
 
 impl PointRead<'_> {

@@ -8,15 +8,16 @@
 //!   found      body         body         has versions: what was found is shown, then this one by itself
 //! ```
 
-use super::{BYTES_MAX, KeyRead, Places, ROWS_MAX};
+use super::{BYTES_MAX, Between, KeyRead, Places, ROWS_MAX};
 use crate::block::Bare;
 use crate::catalog::IntKey;
 use crate::ids::RowId;
 use crate::index::{Cursor, Entries, TOGETHER};
 use crate::mvcc::Viewpoint;
-use crate::transaction::RowRef;
 use crate::transaction::lookup::rows_of_keys;
+use crate::transaction::view::ends;
 use crate::transaction::walk::{ROWS_AHEAD, each_row};
+use crate::transaction::{RowRef, Transaction};
 use crate::value::{Value, ValueRef};
 use smallvec::SmallVec;
 
@@ -24,19 +25,29 @@ use smallvec::SmallVec;
 type FoundRows<'a> = SmallVec<[Bare<'a>; ROWS_MAX]>;
 
 impl KeyRead {
-    /// Shows the rows of a range, as many as are wanted.
+    /// Shows the rows of a range, as many as are wanted, and records how far it came where that is asked for.
     pub(super) fn show_between(
         &self,
         viewpoint: &Viewpoint<'_>,
-        (cursor, limit): (&mut Cursor, Option<usize>),
+        between: &Between<'_>,
         places: &mut Places<'_>,
+        reads: Option<&Transaction>,
     ) -> Option<()> {
-        let wanted = limit.unwrap_or(ROWS_MAX).min(ROWS_MAX);
+        let (low, high) = ends(&self.index, between.low, between.high);
+        let low = low.as_ref().map(|key| &**key);
+        let high = high.as_ref().map(|key| &**key);
+        let mut cursor = Cursor::new(low, high, between.reverse);
+        let wanted = between.limit.unwrap_or(ROWS_MAX).min(ROWS_MAX);
         match &self.int {
-            Some(int) => self.show_ints(viewpoint, int, (cursor, wanted), places)?,
-            None => self.show_entries(viewpoint, (cursor, wanted), places)?,
+            Some(int) => self.show_ints(viewpoint, int, (&mut cursor, wanted), places)?,
+            None => self.show_entries(viewpoint, (&mut cursor, wanted), places)?,
         }
-        (cursor.is_done() || limit == Some(places.rows)).then_some(())
+        let are_all = cursor.is_done() || between.limit == Some(places.rows);
+        if let Some(tx) = reads.filter(|_| are_all) {
+            let index = (&*self.table, &*self.index);
+            tx.note_walk(index, self.columns, (low, high), &cursor);
+        }
+        are_all.then_some(())
     }
 
     fn show_ints(
