@@ -14,6 +14,7 @@
 //! Of a frozen block the one integer is decoded.
 
 use super::frozen::Frozen;
+use super::hot::{HotRow, Run};
 use super::layout::{Field, Layout};
 use super::row::{Image, RowRef, ShownColumn};
 use super::slots::{Base, Block};
@@ -75,7 +76,11 @@ impl Block {
         let Base::Hot(rows) = &self.base else {
             return None;
         };
-        let row = rows.row(slot);
+        self.bare_of(rows.row(slot), viewpoint)
+    }
+
+    #[inline(always)]
+    fn bare_of<'a>(&'a self, row: HotRow<'a>, viewpoint: &Viewpoint<'a>) -> Option<Bare<'a>> {
         let header = row.header();
         // Nothing was chained over the base when we looked; what is chained now is invisible to a
         // snapshot registered before.
@@ -84,6 +89,39 @@ impl Block {
             block: self,
             body: row.body(),
         })
+    }
+
+    /// The rows that have been claimed, for many look-ups, if the block is hot.
+    #[inline]
+    pub fn bare_rows(&self) -> Option<BareRows<'_>> {
+        let Base::Hot(rows) = &self.base else {
+            return None;
+        };
+        Some(BareRows {
+            block: self,
+            rows: rows.run(self.claimed()),
+        })
+    }
+}
+
+/// The rows of a hot block.
+#[derive(Clone, Copy)]
+pub struct BareRows<'a> {
+    block: &'a Block,
+    rows: Run<'a>,
+}
+
+impl<'a> BareRows<'a> {
+    /// As [`Block::bare_row`]; none as well where there is no such row.
+    #[inline(always)]
+    pub fn get(self, slot: Slot, viewpoint: &Viewpoint<'a>) -> Option<Bare<'a>> {
+        self.block.bare_of(self.rows.row(slot)?, viewpoint)
+    }
+
+    /// As [`Block::fetch`].
+    #[inline(always)]
+    pub fn fetch(self, slot: Slot) {
+        prefetch(self.rows.address(slot));
     }
 }
 
@@ -137,6 +175,12 @@ impl<'a> Bare<'a> {
         self.body[column.null_byte] & column.null_mask != 0
     }
 
+    /// Whether a column, which is one of texts, has this value.
+    #[inline]
+    pub fn is_text(self, column: &ShownColumn, text: &str) -> bool {
+        column.text(self.layout(), &self.image()) == Some(text.as_bytes())
+    }
+
     /// How many bytes the string has that a column is, if it is one.
     #[inline]
     pub fn string_bytes(self, column: &ShownColumn) -> usize {
@@ -151,8 +195,8 @@ impl<'a> Bare<'a> {
         places: impl Iterator<Item = &'v mut Value>,
     ) {
         if let Some(first) = rows.first() {
-            let images = rows.iter().map(|row| row.image());
-            column.show_each(first.layout(), images, places);
+            let rows = rows.iter().copied().zip(places);
+            column.show_each(first.layout(), rows, |row| row.body, Bare::image);
         }
     }
 

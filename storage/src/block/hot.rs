@@ -47,6 +47,37 @@ pub(super) struct HotRow<'a> {
     rows: PhantomData<&'a Rows>,
 }
 
+/// The first rows of a block: where they are was found once, for many look-ups.
+#[derive(Clone, Copy)]
+pub(super) struct Run<'a> {
+    memory: NonNull<u8>,
+    slots: usize,
+    stride: usize,
+    body_bytes: usize,
+    rows: PhantomData<&'a Rows>,
+}
+
+impl<'a> Run<'a> {
+    /// The row of a slot, if it is one of them.
+    #[inline(always)]
+    pub(super) fn row(self, slot: Slot) -> Option<HotRow<'a>> {
+        let slot = usize::from(slot.0);
+        (slot < self.slots).then(|| HotRow {
+            // SAFETY: within the allocation of stride * slots bytes, which stays while somebody has the rows.
+            start: unsafe { self.memory.add(slot * self.stride) },
+            body_bytes: self.body_bytes,
+            rows: PhantomData,
+        })
+    }
+
+    /// As [`Rows::address`].
+    #[inline(always)]
+    pub(super) fn address(self, slot: Slot) -> *const u8 {
+        let offset = usize::from(slot.0) * self.stride;
+        self.memory.as_ptr().wrapping_add(offset)
+    }
+}
+
 impl<'a> HotRow<'a> {
     #[inline]
     pub(super) fn header(self) -> &'a RowHeader {
@@ -142,6 +173,17 @@ impl Rows {
         self.slots.store(slots as u32, Relaxed);
         self.bytes.store(bytes, Relaxed);
         Ok(())
+    }
+
+    /// The first so many rows, of those that have memory.
+    pub(super) fn run(&self, slots: usize) -> Run<'_> {
+        Run {
+            memory: NonNull::new(self.memory.load(Relaxed)).expect("rows have memory"),
+            slots: slots.min(self.slots()),
+            stride: self.stride,
+            body_bytes: self.body_bytes,
+            rows: PhantomData,
+        }
     }
 
     /// A row. The memory stays where it is while somebody has the rows.

@@ -61,7 +61,7 @@ mod vector;
 #[cfg(test)]
 mod tests;
 
-pub use bare::{Bare, IntColumn};
+pub use bare::{Bare, BareRows, IntColumn};
 pub use capture::Captured;
 pub use chain::{Chain, Link};
 pub use change::Written;

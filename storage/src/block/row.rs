@@ -291,6 +291,8 @@ enum Form {
     Integer,
     Double,
     Text,
+    /// Bytes that are no text.
+    Bytes,
     Other,
 }
 
@@ -303,6 +305,7 @@ impl Layout {
                 DataType::Integer => Form::Integer,
                 DataType::Double => Form::Double,
                 DataType::Text => Form::Text,
+                _ if field.is_viewed() => Form::Bytes,
                 _ => Form::Other,
             };
             (form, *field)
@@ -311,30 +314,34 @@ impl Layout {
 }
 
 impl ShownColumn {
-    /// Puts its values in several rows in a place each: how it is read is asked once.
+    /// Puts its values in several rows, which have bytes and an image, in a place each: how it is read is asked once.
     #[inline]
-    pub(super) fn show_each<'v, 'i>(
+    pub(super) fn show_each<'v, 'i, R>(
         &self,
         layout: &Layout,
-        rows: impl Iterator<Item = Image<'i>>,
-        places: impl Iterator<Item = &'v mut Value>,
+        rows: impl Iterator<Item = (R, &'v mut Value)>,
+        bytes: impl Fn(R) -> &'i [u8],
+        image: impl Fn(R) -> Image<'i>,
     ) {
-        let rows = rows.zip(places);
+        let plain = |(row, place)| (bytes(row), place);
         match &self.0 {
-            Some((Form::BigInt, field)) => each(layout, field, rows, |bytes| {
-                Value::BigInt(i64::from_le_bytes(take(bytes)))
-            }),
-            Some((Form::Integer, field)) => each(layout, field, rows, |bytes| {
-                Value::Integer(i32::from_le_bytes(take(bytes)))
-            }),
-            Some((Form::Double, field)) => each(layout, field, rows, |bytes| {
-                Value::Double(f64::from_le_bytes(take(bytes)))
-            }),
-            Some((Form::Text | Form::Other, _)) | None => {
+            Some((Form::BigInt, field)) => each(layout, field, rows.map(plain), put_bigint),
+            Some((Form::Integer, field)) => each(layout, field, rows.map(plain), put_integer),
+            Some((Form::Double, field)) => each(layout, field, rows.map(plain), put_double),
+            Some((Form::Text | Form::Bytes | Form::Other, _)) | None => {
                 for (row, place) in rows {
-                    row.show(layout, self, place);
+                    image(row).show(layout, self, place);
                 }
             }
+        }
+    }
+
+    /// The bytes of its text, if it is one.
+    #[inline]
+    pub(super) fn text<'i>(&self, layout: &Layout, row: &Image<'i>) -> Option<&'i [u8]> {
+        match &self.0 {
+            Some((Form::Text, field)) if !row.is_null(layout, field) => Some(row.string(field)),
+            _ => None,
         }
     }
 
@@ -342,7 +349,7 @@ impl ShownColumn {
     #[inline]
     pub(super) fn string_bytes(&self, layout: &Layout, row: &Image<'_>) -> usize {
         match &self.0 {
-            Some((_, field)) if field.is_viewed() && !row.is_null(layout, field) => {
+            Some((Form::Text | Form::Bytes, field)) if !row.is_null(layout, field) => {
                 row.view(field).len()
             }
             _ => 0,
@@ -354,25 +361,63 @@ impl ShownColumn {
 fn each<'v, 'i>(
     layout: &Layout,
     field: &Field,
-    rows: impl Iterator<Item = (Image<'i>, &'v mut Value)>,
-    read: impl Fn(&[u8]) -> Value,
+    rows: impl Iterator<Item = (&'i [u8], &'v mut Value)>,
+    put: impl Fn(&[u8], &mut Value),
 ) {
+    let (null_byte, null_mask) = layout.null_bit(field);
     for (row, place) in rows {
-        *place = match row.is_null(layout, field) {
-            false => read(&row.bytes[field.offset..]),
-            true => Value::Null,
-        };
+        match row[null_byte] & null_mask {
+            0 => put(&row[field.offset..], place),
+            _ => *place = Value::Null,
+        }
+    }
+}
+
+// Most places have a value of the type from the row before.
+
+#[inline(always)]
+fn put_bigint(bytes: &[u8], place: &mut Value) {
+    let value = i64::from_le_bytes(take(bytes));
+    match place {
+        Value::BigInt(old) => *old = value,
+        _ => *place = Value::BigInt(value),
+    }
+}
+
+#[inline(always)]
+fn put_integer(bytes: &[u8], place: &mut Value) {
+    let value = i32::from_le_bytes(take(bytes));
+    match place {
+        Value::Integer(old) => *old = value,
+        _ => *place = Value::Integer(value),
+    }
+}
+
+#[inline(always)]
+fn put_double(bytes: &[u8], place: &mut Value) {
+    let value = f64::from_le_bytes(take(bytes));
+    match place {
+        Value::Double(old) => *old = value,
+        _ => *place = Value::Double(value),
     }
 }
 
 impl RowRef<'_> {
-    /// Puts the value of a column of the row's layout in a place; NULL for one that rows do not have.
+    /// Puts the value of a column of the row's layout in a place; NULL for one that rows do not have. In the scratch space a
+    /// string is put together that has to be.
     #[inline]
-    pub fn show(&self, column: &ShownColumn, place: &mut Value) {
-        match (self.as_image(), &column.0) {
-            (Some(image), _) => image.show(self.layout, column, place),
-            (None, Some((_, field))) => place.assign(self.read(field)),
-            (None, None) => *place = Value::Null,
+    pub fn show(&self, column: &ShownColumn, place: &mut Value, scratch: &mut Vec<u8>) {
+        match (&self.source, &column.0) {
+            (Source::Image(image), _) => image.show(self.layout, column, place),
+            (
+                Source::Frozen {
+                    frozen, position, ..
+                },
+                Some((_, field)),
+            ) => {
+                place.assign(frozen.value(field.column, *position, scratch));
+            }
+            (Source::Frozen { .. }, None) => *place = Value::Null,
         }
     }
 }
@@ -388,11 +433,10 @@ impl Image<'_> {
             return place.assign(ValueRef::Null);
         }
         let bytes = &self.bytes[field.offset..];
-        // Most places have a value of the type from the row before.
         match (form, &mut *place) {
-            (Form::BigInt, Value::BigInt(old)) => *old = i64::from_le_bytes(take(bytes)),
-            (Form::Integer, Value::Integer(old)) => *old = i32::from_le_bytes(take(bytes)),
-            (Form::Double, Value::Double(old)) => *old = f64::from_le_bytes(take(bytes)),
+            (Form::BigInt, place) => put_bigint(bytes, place),
+            (Form::Integer, place) => put_integer(bytes, place),
+            (Form::Double, place) => put_double(bytes, place),
             (Form::Text, Value::Text(old)) if old.capacity() <= REUSED_BYTES_MAX => {
                 old.clear();
                 // SAFETY: a text column is only ever written from a `&str` (`image::put`).

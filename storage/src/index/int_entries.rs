@@ -8,28 +8,50 @@ use super::Key;
 use super::cursor::Parts;
 use super::key::{IntKeyBytes, KeyColumn, NOT_NULL};
 use crate::ids::RowId;
-use smallvec::SmallVec;
+use arrayvec::ArrayVec;
 
-/// Entries that need no heap.
-const INLINE: usize = 128;
+/// How many there are at most.
+pub(super) const ENTRIES_MAX: usize = 128;
 
 /// Such entries.
 #[derive(Debug)]
 pub struct IntEntries {
-    entries: SmallVec<[(i64, RowId); INLINE]>,
-    is_wide: bool,
-    column: KeyColumn,
+    entries: ArrayVec<(i64, RowId), ENTRIES_MAX>,
+    form: Form,
     /// Whether the key of an entry was no integer.
     has_others: bool,
+}
+
+/// What the keys of an index of one integer look like.
+#[derive(Clone, Copy, Debug)]
+struct Form {
+    is_wide: bool,
+    column: KeyColumn,
+}
+
+impl Form {
+    /// The integer of a key, whose bytes after the mark are on the left of a word.
+    #[inline(always)]
+    fn value(self, payload: u64) -> i64 {
+        let turn = if self.column.descending { -1_i64 } else { 0 };
+        // Of 32 bits: in the upper half, as `IntKeyBytes` has them.
+        let shift = if self.is_wide { 0 } else { 32 };
+        ((payload as i64 ^ i64::MIN) >> shift) ^ turn
+    }
+
+    /// How many bytes come after the mark.
+    #[inline(always)]
+    fn bytes(self) -> usize {
+        if self.is_wide { 8 } else { 4 }
+    }
 }
 
 impl IntEntries {
     /// No entries, of an index of one column of 64 bits, or of 32.
     pub fn new(is_wide: bool, column: KeyColumn) -> Self {
         Self {
-            entries: SmallVec::new(),
-            is_wide,
-            column,
+            entries: ArrayVec::new(),
+            form: Form { is_wide, column },
             has_others: false,
         }
     }
@@ -59,15 +81,15 @@ impl IntEntries {
 
     pub(super) fn last(&self) -> Option<(Key, RowId)> {
         let (value, row) = self.entries.last()?;
-        let key = IntKeyBytes::new(*value, self.is_wide, self.column);
+        let key = IntKeyBytes::new(*value, self.form.is_wide, self.form.column);
         Some((Key::from_slice(&key), *row))
     }
 
-    /// The bits that the keys of a run have in common, if they are integers that come as most do.
+    /// What the keys of a run have in common, if they are integers that come as most do.
     #[inline(always)]
     pub(super) fn lead(&self, start: &[u8], start_len: usize, len: usize) -> Option<Lead> {
         let (mark, payload) = start.split_first()?;
-        if len != 1 + self.bytes() || start_len == 0 || *mark != NOT_NULL {
+        if len != 1 + self.form.bytes() || start_len == 0 || *mark != NOT_NULL {
             return None;
         }
         let own = 8 * (start_len as u32 - 1);
@@ -75,40 +97,42 @@ impl IntEntries {
         Some(Lead {
             bits: u64::from_be_bytes(*payload.first_chunk()?) & !rest,
             own,
+            form: self.form,
         })
     }
 
     /// Adds an entry of a run.
     #[inline(always)]
     pub(super) fn push(&mut self, lead: Option<&Lead>, key: &Parts<'_>, row: RowId) {
-        let payload = match lead {
-            Some(lead) => {
-                let middle = u64::from_be_bytes(key.middle);
-                lead.bits | middle.checked_shr(lead.own).unwrap_or(0)
-            }
+        let value = match lead {
+            Some(lead) => lead.value(u64::from_be_bytes(key.middle)),
             // What is counted has to be there, whatever it is.
-            None => payload(key, self.bytes()).unwrap_or_else(|| {
-                self.has_others = true;
-                0
-            }),
+            None => payload(key, self.form.bytes()).map_or_else(
+                || {
+                    self.has_others = true;
+                    0
+                },
+                |payload| self.form.value(payload),
+            ),
         };
-        let turn = if self.column.descending { -1_i64 } else { 0 };
-        // Of 32 bits: in the upper half, as `IntKeyBytes` has them.
-        let shift = if self.is_wide { 0 } else { 32 };
-        let value = ((payload as i64 ^ i64::MIN) >> shift) ^ turn;
         self.entries.push((value, row));
-    }
-
-    #[inline(always)]
-    fn bytes(&self) -> usize {
-        if self.is_wide { 8 } else { 4 }
     }
 }
 
-/// The bits that the integers of a run have in common, which are so many, on the left of a word.
+/// What the integers of a run have in common: so many bits on the left of a word, and their form.
 pub(super) struct Lead {
     bits: u64,
     own: u32,
+    form: Form,
+}
+
+impl Lead {
+    /// The integer whose bytes go on with these.
+    #[inline(always)]
+    fn value(&self, middle: u64) -> i64 {
+        let rest = middle.checked_shr(self.own).unwrap_or(0);
+        self.form.value(self.bits | rest)
+    }
 }
 
 /// The bytes after the mark of a key, which are so many, on the left of a word; `None` for another key.

@@ -205,10 +205,10 @@ impl Index {
         self.tree().scan(cursor, limit, out);
     }
 
-    /// As [`Self::scan`], where keys are integers ([`IntEntries::has_others`]).
+    /// As [`Self::scan`], where keys are integers ([`IntEntries::has_others`]), of no more entries than these hold.
     pub fn scan_ints(&self, cursor: &mut Cursor, limit: usize, out: &mut IntEntries) {
         out.begin();
-        self.tree().scan(cursor, limit, out);
+        self.tree().scan(cursor, limit.min(int_entries::ENTRIES_MAX), out);
     }
 
     fn tree(&self) -> &OrderedIndex {

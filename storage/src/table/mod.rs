@@ -137,9 +137,15 @@ impl Table {
         &self.recent
     }
 
+    /// The block of a row.
+    #[inline]
+    pub fn block_of<'a>(&'a self, row: RowId, proof: &'a Operation<'a>) -> Option<&'a Block> {
+        self.directory.get(row.block())?.get(proof)
+    }
+
     #[inline]
     fn block<'a>(&'a self, row: RowId, proof: &'a Operation<'a>) -> Option<&'a Block> {
-        let block = self.directory.get(row.block())?.get(proof)?;
+        let block = self.block_of(row, proof)?;
         (usize::from(row.slot().0) < block.claimed()).then_some(block)
     }
 
@@ -172,7 +178,7 @@ impl Table {
         let block = match *near {
             Some((number, block)) if number == row.block() => block,
             _ => {
-                let block = self.directory.get(row.block())?.get(proof)?;
+                let block = self.block_of(row, proof)?;
                 *near = Some((row.block(), block));
                 block
             }

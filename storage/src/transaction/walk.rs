@@ -50,10 +50,10 @@ pub(super) fn each_row<'a>(
     }
 }
 
-/// Gives the row of one entry, of whatever kind it is. Apart, so that a bare row of a hot block is not put
+/// Gives the row of one entry, of whatever kind it is, if it has its key. Apart, so that a bare row of a hot block is not put
 /// together with this one, in memory, before it is taken.
 #[inline(never)]
-fn other_row<'a>(
+pub(super) fn other_row<'a>(
     (index, int): (&IndexEntry, Option<&IntKey>),
     block: &'a Block,
     viewpoint: &Viewpoint<'a>,

@@ -28,21 +28,20 @@ use remora_storage::{Value, ValueRef};
 pub struct Rows<'stmt> {
     connection: &'stmt Connection,
     columns: &'stmt [Field],
-    source: Source,
-    /// The statement's own rows, one after another, where they do not come in batches.
+    /// The next of the rows that are there, and their end: in `place`, one after another, or in `batch`.
+    at: usize,
+    end: usize,
+    /// The statement's own.
     place: &'stmt mut Vec<Value>,
+    batch: Option<RecordBatch>,
+    /// Where the rows after these come from.
+    source: Source,
 }
 
 #[derive(Debug)]
 enum Source {
-    /// The rows are in place: the next one, and how many there are.
-    Place(usize, usize),
     List(std::vec::IntoIter<Vec<Value>>),
-    Cursor {
-        cursor: Box<Cursor>,
-        batch: Option<RecordBatch>,
-        at: usize,
-    },
+    Cursor(Box<Cursor>),
     End,
 }
 
@@ -53,25 +52,18 @@ impl<'stmt> Rows<'stmt> {
         output: Output,
         place: &'stmt mut Vec<Value>,
     ) -> Self {
-        let source = match output {
-            Output::Point(true) => Source::Place(0, 1),
-            Output::List(rows) => Source::List(rows.into_iter()),
-            Output::Cursor(cursor) => Source::Cursor {
-                cursor,
-                batch: None,
-                at: 0,
-            },
-            Output::None | Output::Point(false) => Source::End,
+        let (rows, source) = match output {
+            Output::Point(found) => (usize::from(found), Source::End),
+            Output::List(rows) => (0, Source::List(rows.into_iter())),
+            Output::Cursor(cursor) => (0, Source::Cursor(cursor)),
+            Output::None => (0, Source::End),
         };
-        Self {
-            connection,
-            columns,
-            source,
-            place,
-        }
+        let mut all = Self::in_place(connection, columns, rows, place);
+        all.source = source;
+        all
     }
 
-    /// Rows that are all in place.
+    /// So many rows, which are all in place.
     #[inline]
     pub(in crate::session) fn in_place(
         connection: &'stmt Connection,
@@ -82,8 +74,11 @@ impl<'stmt> Rows<'stmt> {
         Self {
             connection,
             columns,
-            source: Source::Place(0, rows),
+            at: 0,
+            end: rows,
             place,
+            batch: None,
+            source: Source::End,
         }
     }
 
@@ -97,53 +92,43 @@ impl<'stmt> Rows<'stmt> {
     )]
     #[inline]
     pub fn next(&mut self) -> Result<Option<Row<'_>>> {
-        match &mut self.source {
-            Source::Place(at, rows) if *at < *rows => {
-                let width = self.columns.len();
-                let row = &self.place[*at * width..][..width];
-                *at += 1;
-                Ok(Some(Row::of_values(self.columns, row)))
-            }
-            Source::Place(..) | Source::End => Ok(None),
-            Source::List(_) | Source::Cursor { .. } => self.next_of_query(),
+        if self.at == self.end && !self.fetch()? {
+            return Ok(None);
         }
-    }
-
-    fn next_of_query(&mut self) -> Result<Option<Row<'_>>> {
-        let Source::List(rows) = &mut self.source else {
-            return self.next_of_cursor();
-        };
-        Ok(rows.next().map(|row| {
-            *self.place = row;
-            Row::of_values(self.columns, self.place)
+        let at = self.at;
+        self.at += 1;
+        let width = self.columns.len();
+        Ok(Some(match &self.batch {
+            None => Row::of_values(self.columns, &self.place[at * width..][..width]),
+            Some(batch) => Row::of_batch(self.columns, batch, at),
         }))
     }
 
-    fn next_of_cursor(&mut self) -> Result<Option<Row<'_>>> {
-        if let Err(error) = self.advance() {
-            self.source = Source::End;
-            return Err(self.connection.fail(error));
-        }
-        match &self.source {
-            Source::Cursor {
-                batch: Some(batch),
-                at,
-                ..
-            } => Ok(Some(Row::of_batch(self.columns, batch, *at))),
-            _ => Ok(None),
-        }
-    }
-
-    /// Moves a cursor to the next row; at the end of a batch to the next batch, at the end of all
-    /// to none.
-    fn advance(&mut self) -> Result<()> {
-        if let Source::Cursor { cursor, batch, at } = &mut self.source {
-            *at += 1;
-            if batch.as_ref().is_none_or(|batch| *at >= batch.num_rows()) {
-                (*batch, *at) = (self.connection.fetch(|| cursor.next())?, 0);
+    /// Gets more rows; whether there are any.
+    #[inline(never)]
+    fn fetch(&mut self) -> Result<bool> {
+        let rows = match &mut self.source {
+            Source::End => 0,
+            Source::List(rows) => match rows.next() {
+                Some(row) => {
+                    *self.place = row;
+                    1
+                }
+                None => 0,
+            },
+            Source::Cursor(cursor) => {
+                self.batch = match self.connection.fetch(|| cursor.next()) {
+                    Ok(batch) => batch,
+                    Err(error) => {
+                        (self.batch, self.source) = (None, Source::End);
+                        return Err(self.connection.fail(error));
+                    }
+                };
+                self.batch.as_ref().map_or(0, RecordBatch::num_rows)
             }
-        }
-        Ok(())
+        };
+        (self.at, self.end) = (0, rows);
+        Ok(rows > 0)
     }
 
     /// The columns of the result.
@@ -164,7 +149,7 @@ impl Drop for Rows<'_> {
     fn drop(&mut self) {
         // An interrupt that was meant for this query must not meet the next. Rows that were there at once were given by a
         // call that is over.
-        if matches!(self.source, Source::Cursor { .. }) {
+        if matches!(self.source, Source::Cursor(_)) {
             self.connection.settle(false);
         }
     }
@@ -195,13 +180,11 @@ where
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
     columns: &'a [Field],
-    data: RowData<'a>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum RowData<'a> {
-    Values(&'a [Value]),
-    Batch(&'a RecordBatch, usize),
+    /// None where it is one of a batch.
+    values: &'a [Value],
+    batch: Option<&'a RecordBatch>,
+    /// Which row of the batch.
+    at: usize,
 }
 
 impl<'a> Row<'a> {
@@ -209,18 +192,23 @@ impl<'a> Row<'a> {
     pub(in crate::session) fn of_values(columns: &'a [Field], values: &'a [Value]) -> Self {
         Self {
             columns,
-            data: RowData::Values(values),
+            values,
+            batch: None,
+            at: 0,
         }
     }
 
+    #[inline]
     pub(in crate::session) fn of_batch(
         columns: &'a [Field],
         batch: &'a RecordBatch,
-        row: usize,
+        at: usize,
     ) -> Self {
         Self {
             columns,
-            data: RowData::Batch(batch, row),
+            values: &[],
+            batch: Some(batch),
+            at,
         }
     }
 
@@ -232,22 +220,16 @@ impl<'a> Row<'a> {
     #[inline(always)]
     pub fn get<I: RowIndex, T: FromSql>(&self, index: I) -> Result<T> {
         let position = index.position(self.columns)?;
-        let value = match self.data {
-            RowData::Values(values) => T::kept_result(&values[position]),
-            RowData::Batch(batch, row) => self.of_column(batch, position, row),
+        let value = match self.values.get(position) {
+            Some(value) => T::kept_result(value),
+            None => self.of_column(position),
         };
         value.map_err(|error| self.unfit(position, &error, std::any::type_name::<T>()))
     }
 
     #[inline(never)]
-    fn of_column<T: FromSql>(
-        &self,
-        batch: &RecordBatch,
-        position: usize,
-        row: usize,
-    ) -> Result<T, FromSqlError> {
-        let array = batch.column(position).as_ref();
-        T::column_result(value_at(array, self.columns[position].data_type, row))
+    fn of_column<T: FromSql>(&self, position: usize) -> Result<T, FromSqlError> {
+        T::column_result(self.at(position))
     }
 
     #[cold]
@@ -289,11 +271,11 @@ impl<'a> Row<'a> {
 
     #[inline]
     fn at(&self, position: usize) -> ValueRef<'a> {
-        match self.data {
-            RowData::Values(values) => values[position].as_ref(),
-            RowData::Batch(batch, row) => {
+        match self.batch {
+            None => self.values[position].as_ref(),
+            Some(batch) => {
                 let array = batch.column(position).as_ref();
-                value_at(array, self.columns[position].data_type, row)
+                value_at(array, self.columns[position].data_type, self.at)
             }
         }
     }

@@ -12,8 +12,8 @@
 
 mod several;
 
-use super::{PointRead, find, find_candidate, row_with_key};
-use crate::block::ShownColumn;
+use super::{PointRead, find_candidate, row_with_key};
+use crate::block::{Bare, ShownColumn};
 use crate::catalog::{IndexEntry, IntKey, TableEntry};
 use crate::ids::{ColumnId, RowId};
 use crate::mvcc::Viewpoint;
@@ -69,6 +69,8 @@ pub struct KeyRead {
     int: Option<IntKey>,
     /// Whether a key is such a one, and of one row at most.
     is_by_int: bool,
+    /// Where rows have the key, where that is one text.
+    text: Option<ShownColumn>,
     shown: Box<[ShownColumn]>,
     /// Whether some of these are strings.
     has_strings: bool,
@@ -82,6 +84,8 @@ struct Places<'p> {
     values: &'p mut Vec<Value>,
     rows: usize,
     bytes: usize,
+    /// Where strings of frozen rows are put together.
+    scratch: Vec<u8>,
 }
 
 impl KeyRead {
@@ -102,10 +106,15 @@ impl KeyRead {
             let data_type = data_type(key.id);
             matches!(data_type, Some(DataType::BigInt | DataType::Integer))
         };
+        let text = match index.def.columns.as_slice() {
+            [part] if data_type(part.column) == Some(DataType::Text) => Some(part.column),
+            _ => None,
+        };
         let is_string = |column: &ColumnId| data_type(*column).is_none_or(DataType::is_variable);
         Self {
             is_by_int: index.def.unique && int.as_ref().is_some_and(is_integer),
             int,
+            text: text.map(|column| layout.shown(column)),
             columns,
             not_tried: AtomicU32::new(0),
             has_strings: shown.iter().any(is_string),
@@ -121,35 +130,75 @@ impl KeyRead {
         self.is_by_int
     }
 
-    fn show(&self, row: &RowRef<'_>, places: &mut [Value]) {
-        for (column, place) in self.shown.iter().zip(places) {
-            row.show(column, place);
+    fn show(&self, row: &RowRef<'_>, (place, scratch): (&mut [Value], &mut Vec<u8>)) {
+        for (column, place) in self.shown.iter().zip(place) {
+            row.show(column, place, scratch);
         }
     }
 
-    /// The place of the next row.
+    /// The place of the next row, and scratch space.
     #[inline(always)]
-    fn next_place<'p>(&self, places: &'p mut Places<'_>) -> &'p mut [Value] {
+    fn next_place<'p>(&self, places: &'p mut Places<'_>) -> (&'p mut [Value], &'p mut Vec<u8>) {
         let width = self.shown.len();
         let start = places.rows * width;
         places.rows += 1;
         if places.values.len() < start + width {
             places.values.resize(start + width, Value::Null);
         }
-        &mut places.values[start..start + width]
+        let place = &mut places.values[start..start + width];
+        (place, &mut places.scratch)
     }
 
     /// Shows one of several rows; false where they become too many or too long.
     fn show_next(&self, row: &RowRef<'_>, places: &mut Places<'_>) -> bool {
+        self.show_one(places, |place| self.show(row, place))
+    }
+
+    /// As [`Self::show_next`], by a function.
+    #[inline(always)]
+    fn show_one(
+        &self,
+        places: &mut Places<'_>,
+        show: impl FnOnce((&mut [Value], &mut Vec<u8>)),
+    ) -> bool {
         if places.rows == ROWS_MAX {
             return false;
         }
-        let place = self.next_place(places);
-        self.show(row, place);
+        let (place, scratch) = self.next_place(places);
+        show((place, scratch));
         if self.has_strings {
             places.bytes += place.iter().map(Value::string_bytes).sum::<usize>();
         }
         places.bytes <= BYTES_MAX
+    }
+
+    /// Shows the row of a candidate, if it has the key: whether rows are neither too many then nor too long. A bare row is
+    /// compared with a text where it lies.
+    fn show_candidate(
+        &self,
+        viewpoint: &Viewpoint<'_>,
+        key: &[ValueRef<'_>],
+        id: RowId,
+        places: &mut Places<'_>,
+    ) -> Option<bool> {
+        let (table, index) = (&self.table, &self.index);
+        if let (Some(column), [ValueRef::Text(text)]) = (&self.text, key)
+            && let Some((block, slot)) = table.rows.place(id, viewpoint.operation())
+            && let Some(bare) = block.bare_row(slot, viewpoint)
+        {
+            let is_its_key = bare.is_text(column, text);
+            return is_its_key
+                .then(|| self.show_one(places, |(place, _)| self.show_bare(bare, place)));
+        }
+        let row = row_with_key(viewpoint, table, index, key, id)?;
+        Some(self.show_next(&row, places))
+    }
+
+    #[inline(always)]
+    fn show_bare(&self, row: Bare<'_>, places: &mut [Value]) {
+        for (column, place) in self.shown.iter().zip(places) {
+            row.show(column, place);
+        }
     }
 
     /// Shows the rows with this key; of one whose index is unique, which is given back.
@@ -159,20 +208,16 @@ impl KeyRead {
         key: &[ValueRef<'_>],
         places: &mut Places<'_>,
     ) -> Option<Option<RowId>> {
-        let (table, index) = (&self.table, &self.index);
+        let index = &self.index;
+        let mut show = |id| self.show_candidate(viewpoint, key, id, places);
         if index.def.unique {
-            let show = |id, row: &RowRef<'_>| {
-                self.show(row, self.next_place(places));
-                id
-            };
-            return Some(find(viewpoint, table, index, key, show));
+            // Of one row, however long.
+            return Some(find_candidate(index, key, |id| show(id).map(|_| id)));
         }
         let mut looked = 0;
         let too_many = find_candidate(index, key, |id| {
             looked += 1;
-            let fits = looked <= ROWS_OF_KEY_MAX
-                && row_with_key(viewpoint, table, index, key, id)
-                    .is_none_or(|row| self.show_next(&row, places));
+            let fits = looked <= ROWS_OF_KEY_MAX && show(id).unwrap_or(true);
             (!fits).then_some(())
         });
         too_many.is_none().then_some(None)
@@ -192,9 +237,7 @@ impl KeyRead {
                 if !bare.has_int(int.column, key) {
                     return None;
                 }
-                for (column, place) in self.shown.iter().zip(self.next_place(places)) {
-                    bare.show(column, place);
-                }
+                self.show_bare(bare, self.next_place(places).0);
                 return Some(id);
             }
             let row = row_with_key(viewpoint, table, index, &[int.of(key)], id)?;
@@ -231,6 +274,7 @@ impl KeyRead {
             values,
             rows: 0,
             bytes: 0,
+            scratch: Vec::new(),
         };
         let note = |key: &[ValueRef<'_>], row: Option<RowId>| {
             if let Some(tx) = reads {

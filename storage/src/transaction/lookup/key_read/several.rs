@@ -9,20 +9,21 @@
 //! ```
 
 use super::{BYTES_MAX, Between, KeyRead, Places, ROWS_MAX};
-use crate::block::Bare;
+use crate::block::{Bare, Block};
 use crate::catalog::IntKey;
 use crate::ids::RowId;
 use crate::index::{Cursor, Entries, TOGETHER};
 use crate::mvcc::Viewpoint;
 use crate::transaction::lookup::rows_of_keys;
 use crate::transaction::view::ends;
-use crate::transaction::walk::{ROWS_AHEAD, each_row};
+use crate::transaction::walk::{ROWS_AHEAD, each_row, other_row};
 use crate::transaction::{RowRef, Transaction};
 use crate::value::{Value, ValueRef};
+use arrayvec::ArrayVec;
 use smallvec::SmallVec;
 
 /// Bare rows that follow each other in what is shown.
-type FoundRows<'a> = SmallVec<[Bare<'a>; ROWS_MAX]>;
+type FoundRows<'a> = ArrayVec<Bare<'a>, ROWS_MAX>;
 
 impl KeyRead {
     /// Shows the rows of a range, as many as are wanted, and records how far it came where that is asked for.
@@ -157,41 +158,56 @@ impl KeyRead {
         entries: &[(i64, RowId)],
         places: &mut Places<'_>,
     ) -> Option<()> {
-        let (table, index) = (&self.table.rows, &self.index);
-        let (mut found, mut near) = (FoundRows::new(), None);
-        for (at, (value, id)) in entries.iter().enumerate() {
-            let place = table.place_near(*id, viewpoint.operation(), &mut near);
-            let Some((block, slot)) = place else {
-                continue;
-            };
-            if let Some((_, next)) = entries.get(at + ROWS_AHEAD)
-                && next.block() == id.block()
-            {
-                block.fetch(next.slot());
-            }
-            if let Some(bare) = block.bare_row(slot, viewpoint) {
-                if bare.has_int(int.column, *value) {
-                    self.fits(bare, places).then(|| found.push(bare))?;
+        let table = &self.table.rows;
+        let mut found = FoundRows::new();
+        for run in entries.chunk_by(|(_, one), (_, other)| one.block() == other.block()) {
+            let block = table.block_of(run[0].1, viewpoint.operation());
+            let rows = block.and_then(Block::bare_rows);
+            for (at, (value, id)) in run.iter().enumerate() {
+                if let (Some(rows), Some((_, next))) = (rows, run.get(at + ROWS_AHEAD)) {
+                    rows.fetch(next.slot());
                 }
-                continue;
+                if let Some(bare) = rows.and_then(|rows| rows.get(id.slot(), viewpoint)) {
+                    if bare.has_int(int.column, *value) {
+                        self.fits(bare, places).then(|| found.push(bare))?;
+                    }
+                    continue;
+                }
+                self.show_found(&mut found, places);
+                self.show_other(viewpoint, (int, *value), *id, places)?;
             }
-            self.show_found(&mut found, places);
-            let row = block.visible(slot, viewpoint);
-            let row = row.filter(|row| index.has_key(row, &int.encode(*value)));
-            row.is_none_or(|row| self.show_next(&row, places))
-                .then_some(())?;
         }
         self.show_found(&mut found, places);
         Some(())
     }
 
+    /// Shows the row of an entry, of whatever kind it is, if it has its key.
+    #[inline(never)]
+    fn show_other(
+        &self,
+        viewpoint: &Viewpoint<'_>,
+        (int, value): (&IntKey, i64),
+        id: RowId,
+        places: &mut Places<'_>,
+    ) -> Option<()> {
+        let Some((block, _)) = self.table.rows.place(id, viewpoint.operation()) else {
+            return Some(());
+        };
+        let mut fits = true;
+        let show = &mut |_, row: RowRef<'_>| fits = self.show_next(&row, places);
+        let (index, entry) = ((&*self.index, Some(int)), (&*int.encode(value), id));
+        other_row(index, block, viewpoint, entry, show);
+        fits.then_some(())
+    }
+
     /// Whether another row is not too long.
     #[inline]
     fn fits(&self, row: Bare<'_>, places: &mut Places<'_>) -> bool {
-        if self.has_strings {
-            let strings = self.shown.iter().map(|column| row.string_bytes(column));
-            places.bytes += strings.sum::<usize>();
+        if !self.has_strings {
+            return true;
         }
+        let strings = self.shown.iter().map(|column| row.string_bytes(column));
+        places.bytes += strings.sum::<usize>();
         places.bytes <= BYTES_MAX
     }
 
