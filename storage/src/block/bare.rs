@@ -200,9 +200,12 @@ impl<'a> Bare<'a> {
         }
     }
 
-    /// As [`RowRef::show`].
+    /// Puts the values of columns of its layout in a place each.
     #[inline]
-    pub fn show(self, column: &ShownColumn, place: &mut Value) {
-        self.image().show(self.layout(), column, place);
+    pub fn show(self, columns: &[ShownColumn], places: &mut [Value]) {
+        let (image, layout) = (self.image(), self.layout());
+        for (column, place) in columns.iter().zip(places) {
+            image.show(layout, column, place);
+        }
     }
 }

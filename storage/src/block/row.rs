@@ -313,6 +313,17 @@ impl Layout {
     }
 }
 
+/// Puts a number in a place, which mostly has one of the type from the row before.
+macro_rules! put {
+    ($variant:ident($type:ty), $bytes:expr, $place:expr) => {
+        let value = <$type>::from_le_bytes(take($bytes));
+        match $place {
+            Value::$variant(old) => *old = value,
+            place => *place = Value::$variant(value),
+        }
+    };
+}
+
 impl ShownColumn {
     /// Puts its values in several rows, which have bytes and an image, in a place each: how it is read is asked once.
     #[inline]
@@ -325,9 +336,15 @@ impl ShownColumn {
     ) {
         let plain = |(row, place)| (bytes(row), place);
         match &self.0 {
-            Some((Form::BigInt, field)) => each(layout, field, rows.map(plain), put_bigint),
-            Some((Form::Integer, field)) => each(layout, field, rows.map(plain), put_integer),
-            Some((Form::Double, field)) => each(layout, field, rows.map(plain), put_double),
+            Some((Form::BigInt, field)) => each(layout, field, rows.map(plain), |bytes, place| {
+                put!(BigInt(i64), bytes, place);
+            }),
+            Some((Form::Integer, field)) => each(layout, field, rows.map(plain), |bytes, place| {
+                put!(Integer(i32), bytes, place);
+            }),
+            Some((Form::Double, field)) => each(layout, field, rows.map(plain), |bytes, place| {
+                put!(Double(f64), bytes, place);
+            }),
             Some((Form::Text | Form::Bytes | Form::Other, _)) | None => {
                 for (row, place) in rows {
                     image(row).show(layout, self, place);
@@ -373,35 +390,6 @@ fn each<'v, 'i>(
     }
 }
 
-// Most places have a value of the type from the row before.
-
-#[inline(always)]
-fn put_bigint(bytes: &[u8], place: &mut Value) {
-    let value = i64::from_le_bytes(take(bytes));
-    match place {
-        Value::BigInt(old) => *old = value,
-        _ => *place = Value::BigInt(value),
-    }
-}
-
-#[inline(always)]
-fn put_integer(bytes: &[u8], place: &mut Value) {
-    let value = i32::from_le_bytes(take(bytes));
-    match place {
-        Value::Integer(old) => *old = value,
-        _ => *place = Value::Integer(value),
-    }
-}
-
-#[inline(always)]
-fn put_double(bytes: &[u8], place: &mut Value) {
-    let value = f64::from_le_bytes(take(bytes));
-    match place {
-        Value::Double(old) => *old = value,
-        _ => *place = Value::Double(value),
-    }
-}
-
 impl RowRef<'_> {
     /// Puts the value of a column of the row's layout in a place; NULL for one that rows do not have. In the scratch space a
     /// string is put together that has to be.
@@ -433,10 +421,11 @@ impl Image<'_> {
             return place.assign(ValueRef::Null);
         }
         let bytes = &self.bytes[field.offset..];
+        // Most places have a value of the type from the row before.
         match (form, &mut *place) {
-            (Form::BigInt, place) => put_bigint(bytes, place),
-            (Form::Integer, place) => put_integer(bytes, place),
-            (Form::Double, place) => put_double(bytes, place),
+            (Form::BigInt, Value::BigInt(old)) => *old = i64::from_le_bytes(take(bytes)),
+            (Form::Integer, Value::Integer(old)) => *old = i32::from_le_bytes(take(bytes)),
+            (Form::Double, Value::Double(old)) => *old = f64::from_le_bytes(take(bytes)),
             (Form::Text, Value::Text(old)) if old.capacity() <= REUSED_BYTES_MAX => {
                 old.clear();
                 // SAFETY: a text column is only ever written from a `&str` (`image::put`).

@@ -13,7 +13,7 @@
 mod several;
 
 use super::{PointRead, find_candidate, row_with_key};
-use crate::block::{Bare, ShownColumn};
+use crate::block::ShownColumn;
 use crate::catalog::{IndexEntry, IntKey, TableEntry};
 use crate::ids::{ColumnId, RowId};
 use crate::mvcc::Viewpoint;
@@ -188,17 +188,10 @@ impl KeyRead {
         {
             let is_its_key = bare.is_text(column, text);
             return is_its_key
-                .then(|| self.show_one(places, |(place, _)| self.show_bare(bare, place)));
+                .then(|| self.show_one(places, |(place, _)| bare.show(&self.shown, place)));
         }
         let row = row_with_key(viewpoint, table, index, key, id)?;
         Some(self.show_next(&row, places))
-    }
-
-    #[inline(always)]
-    fn show_bare(&self, row: Bare<'_>, places: &mut [Value]) {
-        for (column, place) in self.shown.iter().zip(places) {
-            row.show(column, place);
-        }
     }
 
     /// Shows the rows with this key; of one whose index is unique, which is given back.
@@ -237,7 +230,7 @@ impl KeyRead {
                 if !bare.has_int(int.column, key) {
                     return None;
                 }
-                self.show_bare(bare, self.next_place(places).0);
+                bare.show(&self.shown, self.next_place(places).0);
                 return Some(id);
             }
             let row = row_with_key(viewpoint, table, index, &[int.of(key)], id)?;
