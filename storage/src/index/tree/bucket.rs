@@ -459,8 +459,8 @@ impl Bucket {
         }
         if let Some(tail) = tail {
             let tails = self.tails();
-            for to in (at..count).rev() {
-                tails[to + 1].store(tails[to].load(Relaxed), Release);
+            for pair in tails[at..=count].windows(2).rev() {
+                pair[1].store(pair[0].load(Relaxed), Release);
             }
             tails[at].store(tail, Release);
         }
@@ -499,8 +499,8 @@ impl Bucket {
             Form::Tails => {
                 shift_down(self.heads(), at, count);
                 let tails = self.tails();
-                for to in at..count - 1 {
-                    tails[to].store(tails[to + 1].load(Relaxed), Release);
+                for pair in tails[at..count].windows(2) {
+                    pair[0].store(pair[1].load(Relaxed), Release);
                 }
             }
         }
@@ -578,14 +578,15 @@ impl Bucket {
 }
 
 fn shift_up(words: &[AtomicU64], at: usize, count: usize) {
-    for to in (at..count).rev() {
-        words[to + 1].store(words[to].load(Relaxed), Relaxed);
+    // Pairs, so that no index is checked: half of what an insertion does to a tree is this.
+    for pair in words[at..=count].windows(2).rev() {
+        pair[1].store(pair[0].load(Relaxed), Relaxed);
     }
 }
 
 fn shift_down(words: &[AtomicU64], at: usize, count: usize) {
-    for to in at..count - 1 {
-        words[to].store(words[to + 1].load(Relaxed), Relaxed);
+    for pair in words[at..count].windows(2) {
+        pair[0].store(pair[1].load(Relaxed), Relaxed);
     }
 }
 
