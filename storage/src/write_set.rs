@@ -314,23 +314,27 @@ impl WriteSet {
     }
 
     /// The write behind a place, which moves behind it.
+    #[inline]
     pub fn next(&self, place: &mut Place) -> Option<Write> {
-        let mut write = *self.entries.get(place.entry)?;
+        let write = self.entries.get(place.entry)?;
         if let WriteKind::DeleteSome(set) = write.kind {
-            let slot = self.slots(set).at_or_after(place.slot);
-            let Some(slot) = slot else {
-                *place = Place {
-                    entry: place.entry + 1,
-                    slot: Slot(0),
-                };
-                return self.next(place);
-            };
-            place.slot = Slot(slot.0 + 1);
-            write.kind = WriteKind::Delete;
-            write.row = RowId::new(write.row.block(), slot);
-            return Some(write);
+            return self.next_of_some(*write, set, place);
         }
         place.entry += 1;
+        Some(*write)
+    }
+
+    fn next_of_some(&self, mut write: Write, set: u32, place: &mut Place) -> Option<Write> {
+        let Some(slot) = self.slots(set).at_or_after(place.slot) else {
+            *place = Place {
+                entry: place.entry + 1,
+                slot: Slot(0),
+            };
+            return self.next(place);
+        };
+        place.slot = Slot(slot.0 + 1);
+        write.kind = WriteKind::Delete;
+        write.row = RowId::new(write.row.block(), slot);
         Some(write)
     }
 

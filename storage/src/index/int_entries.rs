@@ -22,7 +22,7 @@ pub struct IntEntries {
     has_others: bool,
 }
 
-/// What the keys of an index of one integer look like.
+/// The form of the keys of an index of one integer.
 #[derive(Clone, Copy, Debug)]
 struct Form {
     is_wide: bool,
@@ -85,7 +85,7 @@ impl IntEntries {
         Some((Key::from_slice(&key), *row))
     }
 
-    /// What the keys of a run have in common, if they are integers that come as most do.
+    /// The common part of the keys of a run, if they are integers that come as most do.
     #[inline(always)]
     pub(super) fn lead(&self, start: &[u8], start_len: usize, len: usize) -> Option<Lead> {
         let (mark, payload) = start.split_first()?;
@@ -119,7 +119,7 @@ impl IntEntries {
     }
 }
 
-/// What the integers of a run have in common: so many bits on the left of a word, and their form.
+/// The common part of the integers of a run: so many bits on the left of a word, and their form.
 pub(super) struct Lead {
     bits: u64,
     own: u32,

@@ -208,7 +208,8 @@ impl Index {
     /// As [`Self::scan`], where keys are integers ([`IntEntries::has_others`]), of no more entries than these hold.
     pub fn scan_ints(&self, cursor: &mut Cursor, limit: usize, out: &mut IntEntries) {
         out.begin();
-        self.tree().scan(cursor, limit.min(int_entries::ENTRIES_MAX), out);
+        self.tree()
+            .scan(cursor, limit.min(int_entries::ENTRIES_MAX), out);
     }
 
     fn tree(&self) -> &OrderedIndex {

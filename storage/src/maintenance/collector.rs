@@ -81,10 +81,10 @@ impl Collector {
             // Loaded after the horizon, as in `collect_below`.
             let catalog = catalog.load();
             while left > 0
-                && let Some(set) = queue.pop_own(horizon)
+                && let Some(mut set) = queue.pop_own(horizon)
             {
-                if let Some(rest) = self.collect_part(set, &mut left, &catalog, horizon, &proof) {
-                    queue.push_back_own(rest);
+                if !self.collect_part(&mut set, &mut left, &catalog, horizon, &proof) {
+                    queue.push_back_own(set);
                 }
             }
             left = self.collect_waiting(horizon, &catalog, &proof, left);
@@ -122,32 +122,32 @@ impl Collector {
     ) -> usize {
         let mut left = limit;
         while left > 0
-            && let Some(set) = self.backlog.pop_below(horizon)
+            && let Some(mut set) = self.backlog.pop_below(horizon)
         {
-            if let Some(rest) = self.collect_part(set, &mut left, catalog, horizon, proof) {
-                self.backlog.push_front(rest);
+            if !self.collect_part(&mut set, &mut left, catalog, horizon, proof) {
+                self.backlog.push_front(set);
             }
         }
         left
     }
 
-    /// Collects up to `left` writes of a set; returns it if there are more.
+    /// Collects up to `left` writes of a set; returns whether those were all.
     fn collect_part(
         &mut self,
-        mut set: Waiting,
+        set: &mut Waiting,
         left: &mut usize,
         catalog: &Catalog,
         horizon: Timestamp,
         proof: &Operation<'_>,
-    ) -> Option<Waiting> {
-        let (done, collected) = self.collect_set(&set, *left, catalog, horizon, proof);
+    ) -> bool {
+        let (done, collected) = self.collect_set(set, *left, catalog, horizon, proof);
         *left -= collected;
         set.done = done;
-        if !set.writes.is_end(done) {
-            return Some(set);
+        let is_end = set.writes.is_end(done);
+        if is_end {
+            self.finish(set);
         }
-        self.finish(&set);
-        None
+        is_end
     }
 
     /// Collects everything at or below a horizon that holds; says whether that was possible within

@@ -57,13 +57,13 @@ fn own_stripe() -> usize {
 }
 
 impl GarbageQueue {
-    /// Hands over a committed write set. Called before the transaction's snapshot is given up, so
+    /// Hands over a committed write set, which is moved once. Called before the transaction's snapshot is given up, so
     /// that the horizon cannot pass it unnoticed.
-    pub fn push(&self, timestamp: Timestamp, writes: WriteSet) {
+    pub fn push(&self, timestamp: Timestamp, writes: &mut WriteSet) {
         self.writes.fetch_add(writes.len(), Relaxed);
         self.own().lock().push_back(Waiting {
             timestamp,
-            writes,
+            writes: std::mem::take(writes),
             done: Place::default(),
             looked: 0,
         });

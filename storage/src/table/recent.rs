@@ -22,7 +22,7 @@ use crate::ids::{RowId, Timestamp};
 use crate::pool::{Ledger, Owner, Reservation};
 use crate::succinct::RowSet;
 use crate::sync::Mutex;
-use smallvec::SmallVec;
+use arrayvec::ArrayVec;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -78,7 +78,7 @@ impl ChangedRows {
 #[derive(Debug)]
 pub enum Change {
     /// These rows.
-    Few(SmallVec<[RowId; FEW_ROWS]>),
+    Few(ArrayVec<RowId, FEW_ROWS>),
     /// These.
     Many(Arc<ManyRows>),
     /// More than can be remembered.
@@ -87,15 +87,19 @@ pub enum Change {
 
 impl Change {
     /// Of these rows, among which some may be several times.
-    pub fn new(rows: impl Iterator<Item = RowId>, ledger: &Arc<Ledger>) -> Self {
-        let mut rows = rows;
-        let few: SmallVec<[RowId; FEW_ROWS]> = rows.by_ref().take(FEW_ROWS).collect();
-        let Some(next) = rows.next() else {
-            return Self::Few(few);
-        };
-        Self::many(few.into_iter().chain([next]).chain(rows), ledger).unwrap_or(Self::TooMany)
+    #[inline]
+    pub fn new(mut rows: impl Iterator<Item = RowId>, ledger: &Arc<Ledger>) -> Self {
+        let mut few = ArrayVec::new();
+        while let Some(row) = rows.next() {
+            if few.try_push(row).is_err() {
+                let all = few.into_iter().chain([row]).chain(rows);
+                return Self::many(all, ledger).unwrap_or(Self::TooMany);
+            }
+        }
+        Self::Few(few)
     }
 
+    #[inline(never)]
     fn many(rows: impl Iterator<Item = RowId>, ledger: &Arc<Ledger>) -> Option<Self> {
         let mut memory = ledger.reserve(Owner::Transaction, 0).ok()?;
         let mut set = RowSet::default();

@@ -168,25 +168,22 @@ impl Transaction {
     /// What others who validate have to know of, by table, and checkpoints, if there are any. Locks change
     /// nothing.
     fn changes(&self) -> SmallVec<[(u32, Change, ChangedBlocks); 1]> {
-        let tables = self.set.touched().iter().enumerate();
-        let tables = tables.filter(|(_, touched)| touched.rows);
-        let changes = self
-            .set
-            .iter()
-            .filter(|write| write.kind != WriteKind::Lock);
+        let is_change = |write: &Write| !matches!(write.kind, WriteKind::Lock | WriteKind::Ddl(_));
         let is_logged = self.core.log().is_some();
-        let of_table = |(table, _)| {
-            let table = table as u32;
-            let rows = changes.clone().filter(move |write| write.table == table);
-            let rows = rows.filter(|write| !matches!(write.kind, WriteKind::Ddl(_)));
-            let rows = rows.map(|write| write.row);
+        let mut changes = SmallVec::new();
+        for (table, touched) in (0..).zip(self.set.touched()) {
+            if !touched.rows {
+                continue;
+            }
+            let writes = self.set.iter().filter(|write| write.table == table);
+            let rows = writes.filter(is_change).map(|write| write.row);
             let blocks = match is_logged {
                 true => ChangedBlocks::of(rows.clone()),
                 false => ChangedBlocks::default(),
             };
-            (table, Change::new(rows, self.core.ledger()), blocks)
-        };
-        tables.map(of_table).collect()
+            changes.push((table, Change::new(rows, self.core.ledger()), blocks));
+        }
+        changes
     }
 
     /// Whether the tables written to are still what they were, but for their indexes: those that came
@@ -224,10 +221,9 @@ impl Transaction {
         self.stamp(timestamp);
         self.publish_indexes(timestamp);
         self.leave_gates();
-        let set = std::mem::take(&mut self.set);
-        let (writes, grows) = (set.len(), set.grows());
+        let (writes, grows) = (self.set.len(), self.set.grows());
         let changes_catalog = !self.ddl.is_empty();
-        self.core.hand_over(timestamp, set);
+        self.core.hand_over(timestamp, &mut self.set);
         let asked = self.options.durability;
         let waits = self.core.log().is_some_and(|log| log.waits(asked));
         let pauses = grows && self.core.is_nearly_full();

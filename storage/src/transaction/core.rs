@@ -441,8 +441,8 @@ impl Core {
         before.saturating_sub(in_use())
     }
 
-    /// Queues a committed write set.
-    pub(super) fn hand_over(&self, timestamp: Timestamp, set: WriteSet) {
+    /// Queues a committed write set, which is taken out of its place.
+    pub(super) fn hand_over(&self, timestamp: Timestamp, set: &mut WriteSet) {
         self.garbage.push(timestamp, set);
     }
 

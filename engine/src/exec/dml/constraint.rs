@@ -26,7 +26,7 @@ pub(crate) struct Constraints<'a> {
     /// The checks, for batches; none of one that asks subqueries.
     evaluators: Vec<Option<Evaluator>>,
     /// What checks see that ask subqueries.
-    view: Option<ReadView>,
+    view: Option<Box<ReadView>>,
 }
 
 /// Whose rows are tested.
@@ -81,7 +81,7 @@ impl<'a> Constraints<'a> {
     #[must_use]
     pub(crate) fn asking(mut self, tx: &Transaction) -> Self {
         if self.checks.iter().any(|check| check.asked.is_some()) {
-            self.view = Some(tx.view());
+            self.view = Some(Box::new(tx.view()));
         }
         self
     }

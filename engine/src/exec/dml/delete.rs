@@ -65,7 +65,7 @@ fn delete_point(
     let mut count = 0;
     if let Some((id, shown)) = target {
         let target = (id, shown.as_slice());
-        let deleted = remove(&mut writer, target, returned.as_mut(), (tx, context))?;
+        let deleted = remove(&mut writer, target, returned.as_deref_mut(), (tx, context))?;
         count = u64::from(deleted);
     }
     writer.finish(tx, context)?;
@@ -128,7 +128,7 @@ fn delete_scan(
             context.check()?;
         }
         let target = (id, shown.get(number).map_or(&[][..], Vec::as_slice));
-        match remove(&mut writer, target, returned.as_mut(), (tx, context))? {
+        match remove(&mut writer, target, returned.as_deref_mut(), (tx, context))? {
             true => count += 1,
             false if by_row => {}
             false => left_alone.push(number),

@@ -85,10 +85,11 @@ pub(super) fn complete(plan: &Insert, row: &mut [Datum<'_>], context: &ExecConte
 pub(in crate::exec) struct Inserter<'p> {
     plan: &'p Insert,
     writer: RowWriter<'p>,
-    conflict: Option<Upsert<'p>>,
+    /// Apart, so that an INSERT without one does not move the room for it.
+    conflict: Option<Box<Upsert<'p>>>,
     /// Check options of views, which are tested when the row is stored.
     views: Option<Constraints<'p>>,
-    returned: Option<Returned<'p>>,
+    returned: Option<Box<Returned<'p>>>,
     /// Rows that were inserted or changed.
     count: u64,
 }
@@ -102,7 +103,10 @@ impl<'p> Inserter<'p> {
     ) -> Result<Self> {
         let writer = RowWriter::begin(&plan.table, TriggerEvent::Insert, [], tx, context)?;
         let conflict = match &plan.on_conflict {
-            Some(conflict) => Some(Upsert::new(&plan.table, conflict, tx, context)?),
+            Some(conflict) => {
+                let upsert = Upsert::new(&plan.table, conflict, tx, context)?;
+                Some(Box::new(upsert))
+            }
             None => None,
         };
         Ok(Self {
@@ -167,7 +171,7 @@ impl<'p> Inserter<'p> {
         context: &ExecContext,
     ) -> Result<()> {
         if let Some(upsert) = &mut self.conflict {
-            let returned = self.returned.as_mut();
+            let returned = self.returned.as_deref_mut();
             if let Some(changed) = upsert.resolve(tx, row, returned, context)? {
                 self.count += u64::from(changed);
                 return Ok(());
@@ -204,7 +208,7 @@ impl<'p> Inserter<'p> {
         tx: &mut Transaction,
         context: &ExecContext,
     ) -> Result<Changes> {
-        match self.conflict.and_then(Upsert::into_writer) {
+        match self.conflict.and_then(|upsert| upsert.into_writer()) {
             Some(updates) => finish_all([self.writer, updates], tx, context)?,
             None => self.writer.finish(tx, context)?,
         }

@@ -28,7 +28,7 @@ pub(super) fn is_stand_in(table: &TableEntry) -> bool {
 /// What is done with the rows of a view.
 struct Instead<'p> {
     firing: Option<Box<Firing>>,
-    returned: Option<Returned<'p>>,
+    returned: Option<Box<Returned<'p>>>,
     count: u64,
 }
 
@@ -36,7 +36,7 @@ impl<'p> Instead<'p> {
     fn new(
         table: &Arc<TableEntry>,
         event: TriggerEvent,
-        returned: Option<Returned<'p>>,
+        returned: Option<Box<Returned<'p>>>,
         (tx, context): (&mut Transaction, &ExecContext),
     ) -> Result<Self> {
         let columns = table.def.columns.iter().map(|column| column.id);

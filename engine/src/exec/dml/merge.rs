@@ -69,7 +69,7 @@ pub(crate) fn merge(plan: &Merge, tx: &mut Transaction, context: &ExecContext) -
         if is_checkpoint(number) {
             context.check()?;
         }
-        let is_changed = writers.write(plan, change, returned.as_mut(), (tx, context))?;
+        let is_changed = writers.write(plan, change, returned.as_deref_mut(), (tx, context))?;
         count += u64::from(is_changed);
     }
     let Writers {

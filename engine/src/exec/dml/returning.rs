@@ -37,7 +37,7 @@ impl Changes {
     /// Of so many rows.
     pub(super) fn new(
         rows: u64,
-        returned: Option<Returned<'_>>,
+        returned: Option<Box<Returned<'_>>>,
         context: &ExecContext,
     ) -> Result<Self> {
         let shown = match returned {
@@ -65,9 +65,9 @@ pub(crate) struct Returned<'p> {
 }
 
 impl<'p> Returned<'p> {
-    /// `None` where nothing is shown.
-    pub(super) fn of(plan: Option<&'p Returning>) -> Option<Self> {
-        plan.map(Self::new)
+    /// `None` where nothing is shown. In a box, so that a change that shows nothing does not move the room for it.
+    pub(super) fn of(plan: Option<&'p Returning>) -> Option<Box<Self>> {
+        plan.map(|plan| Box::new(Self::new(plan)))
     }
 
     fn new(plan: &'p Returning) -> Self {

@@ -244,11 +244,13 @@ fn update_point(
     let mut returned = Returned::of(plan.returning.as_ref());
     let (mut writer, rows) = begin(plan, tx, context)?;
     let target = find_to_change(lookup, tx, context, |id, old| {
-        Ok((id, rows.values(old, old, returned.as_mut(), context)?))
+        Ok((id, rows.values(old, old, returned.as_deref_mut(), context)?))
     })?;
     let mut count = 0;
     if let Some(target) = target {
-        let returned = returned.as_mut().filter(|_| rows.shows_written_rows());
+        let returned = returned
+            .as_deref_mut()
+            .filter(|_| rows.shows_written_rows());
         let mut shown = match returned {
             Some(_) => vec![Value::Null; plan.table.def.columns.len()],
             None => Vec::new(),
@@ -334,7 +336,7 @@ fn collect(
     (plan, rows): (&Update, &RowUpdate<'_>),
     (scan, mut distinct): (&PhysicalPlan, Option<DistinctRows>),
     (tx, view): (&Transaction, &ReadView),
-    (held, returned): (&mut Held, &mut Option<Returned<'_>>),
+    (held, returned): (&mut Held, &mut Option<Box<Returned<'_>>>),
     context: &ExecContext,
 ) -> Result<Vec<Targets>> {
     let constraints = Constraints::of_update(plan).asking(tx).for_batches();

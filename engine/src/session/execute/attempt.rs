@@ -49,16 +49,18 @@ impl Session {
             self.store.check_writable()?;
         }
         // A transaction stays where it is until it is committed: to move it takes as long as to begin it.
-        let mut own = None;
         let is_alone = self.is_idle();
-        if is_alone {
-            let options = TransactionOptions {
-                isolation: self.settings.isolation(),
-                read_only: !changes,
-                durability: Some(self.durability()),
-            };
-            own = Some(Transaction::begin(&self.store, options)?);
-        }
+        let mut own = match is_alone {
+            true => {
+                let options = TransactionOptions {
+                    isolation: self.settings.isolation(),
+                    read_only: !changes,
+                    durability: Some(self.durability()),
+                };
+                Some(Transaction::begin(&self.store, options)?)
+            }
+            false => None,
+        };
         let tx = self.block.begun_or(&mut own, &self.store, &self.record)?;
         let names = Names {
             catalog: tx.catalog(),
@@ -107,8 +109,8 @@ impl Session {
         } else {
             self.stay_in_block(before, &mut done, planned, call);
         }
-        if done.is_ok() {
-            self.take_over_settings(scope.as_deref())?;
+        if let (Ok(_), Some(scope)) = (&done, &scope) {
+            self.take_over_settings(scope)?;
         }
         done
     }

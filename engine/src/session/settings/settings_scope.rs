@@ -136,12 +136,9 @@ impl Session {
     ///
     /// # Errors
     /// As of SET.
-    pub(in crate::session) fn take_over_settings(
-        &mut self,
-        scope: Option<&SettingsScope>,
-    ) -> Result<()> {
-        let changes = scope.map(|scope| std::mem::take(&mut scope.settings.lock().1));
-        for change in changes.into_iter().flatten() {
+    pub(in crate::session) fn take_over_settings(&mut self, scope: &SettingsScope) -> Result<()> {
+        let changes = std::mem::take(&mut scope.settings.lock().1);
+        for change in changes {
             // Outside a block the transaction that it was to last for is over.
             if !(change.local && self.is_idle()) {
                 self.set(&change.name, change.value.as_deref(), change.local)?;
