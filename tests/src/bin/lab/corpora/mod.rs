@@ -222,7 +222,9 @@ fn run_suite(suite: &Suite, remora: &Path, corpora: &Path) -> Result<(SuiteResul
 
 /// Counts [`OF_THEIR_TIME`] as not passing also when they do.
 fn leave_out_those_of_their_time(suite: &Suite, result: &mut SuiteResult) {
-    let of_the_suite = OF_THEIR_TIME.iter().filter(|(name, ..)| *name == suite.name);
+    let of_the_suite = OF_THEIR_TIME
+        .iter()
+        .filter(|(name, ..)| *name == suite.name);
     for (_, file, line) in of_the_suite {
         if let Some(file) = result.get_mut(*file)
             && file.failing.insert(*line)
