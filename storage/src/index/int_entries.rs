@@ -115,6 +115,7 @@ impl IntEntries {
                 |payload| self.form.value(payload),
             ),
         };
+        // There is room: `Index::scan_ints` asks for no more.
         self.entries.push((value, row));
     }
 }

@@ -57,8 +57,8 @@ fn own_stripe() -> usize {
 }
 
 impl GarbageQueue {
-    /// Hands over a committed write set, which is moved once. Called before the transaction's snapshot is given up, so
-    /// that the horizon cannot pass it unnoticed.
+    /// Hands over a committed write set, which is taken out of its place. Called before the transaction's snapshot is
+    /// given up, so that the horizon cannot pass it unnoticed.
     pub fn push(&self, timestamp: Timestamp, writes: &mut WriteSet) {
         self.writes.fetch_add(writes.len(), Relaxed);
         self.own().lock().push_back(Waiting {

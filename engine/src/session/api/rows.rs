@@ -104,7 +104,7 @@ impl<'stmt> Rows<'stmt> {
         }))
     }
 
-    /// Gets more rows; whether there are any.
+    /// Gets more rows; whether there are any. No batch of a cursor is empty.
     #[inline(never)]
     fn fetch(&mut self) -> Result<bool> {
         let rows = match &mut self.source {
@@ -180,7 +180,7 @@ where
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
     columns: &'a [Field],
-    /// None where it is one of a batch.
+    /// Empty where it is one of a batch.
     values: &'a [Value],
     batch: Option<&'a RecordBatch>,
     /// Which row of the batch.

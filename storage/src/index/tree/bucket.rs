@@ -578,7 +578,7 @@ impl Bucket {
 }
 
 fn shift_up(words: &[AtomicU64], at: usize, count: usize) {
-    // Pairs, so that no index is checked: half of what an insertion does to a tree is this.
+    // Pairs, so that no index is checked: an insertion moves some dozen words.
     for pair in words[at..=count].windows(2).rev() {
         pair[1].store(pair[0].load(Relaxed), Relaxed);
     }

@@ -169,6 +169,7 @@ impl KeyRead {
                 }
                 if let Some(bare) = rows.and_then(|rows| rows.get(id.slot(), viewpoint)) {
                     if bare.has_int(int.column, *value) {
+                        // There is room: a range has no more entries, and a key of a list one row.
                         self.fits(bare, places).then(|| found.push(bare))?;
                     }
                     continue;
