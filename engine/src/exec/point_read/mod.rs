@@ -28,6 +28,8 @@ pub(crate) struct PointRead {
     keys: Keys,
     /// Whether only their number is wanted: a single row, a BIGINT.
     counts: bool,
+    /// Whether its row is locked: `FOR UPDATE`, of one key of a unique index.
+    locks: bool,
     /// The types of the statement's parameters.
     parameters: Box<[DataType]>,
 }
@@ -55,6 +57,12 @@ enum Keys {
 type KeyValues<'v> = SmallVec<[ValueRef<'v>; 4]>;
 
 impl PointRead {
+    /// Whether it locks what it reads.
+    #[inline]
+    pub(crate) fn locks(&self) -> bool {
+        self.locks
+    }
+
     /// The key that these parameters are, where it is one integer.
     #[inline]
     fn int_key(&self, parameters: &[Value]) -> Option<i64> {

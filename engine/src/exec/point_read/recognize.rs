@@ -3,6 +3,7 @@
 use super::key_part::KeyPart;
 use super::{Keys, PointRead};
 use crate::function::aggregate::host::Callable;
+use crate::plan::lock::{LockStrength, LockWait, RowLock};
 use crate::plan::physical::{IndexKeys, IndexScan, KeyEnd, Node, PhysicalPlan};
 use crate::plan::statement::PointSelect;
 use crate::plan::{Expr, ExprKind};
@@ -25,8 +26,27 @@ impl PointRead {
         Some(Self {
             keys: Keys::One(parts(&lookup.key)?),
             counts: false,
+            locks: false,
             read: KeyRead::new(&lookup.table, &lookup.index, &shown, lookup.columns),
             parameters: parameters.into(),
+        })
+    }
+
+    /// The read that a point select is whose row is locked, if it is nothing else.
+    pub(crate) fn of_lock(
+        select: &PointSelect,
+        lock: &RowLock,
+        parameters: &[DataType],
+    ) -> Option<Self> {
+        let is_lock = matches!(
+            lock.strength,
+            LockStrength::Update | LockStrength::NoKeyUpdate
+        );
+        let is_simple = is_lock && lock.wait != LockWait::Skip && select.lookup.index.def.unique;
+        let read = Self::of_point(select, parameters).filter(|_| is_simple)?;
+        Some(Self {
+            locks: true,
+            ..read
         })
     }
 
@@ -69,6 +89,7 @@ impl PointRead {
         Some(Self {
             keys: Keys::of(scan, limit)?,
             counts: counted.is_some(),
+            locks: false,
             read: KeyRead::new(&rows.table, &scan.index, &shown, looked_at),
             parameters: parameters.into(),
         })

@@ -8,7 +8,7 @@
 //! The rows are those that the general way gives ([`super::attempt`]). A statement goes that way wherever it could make a
 //! difference: as the first of a block, under a time limit, where turns are given, where the session was asked to stop,
 //! where the plan is not for the catalog of the moment, where a parameter has to be cast or EXECUTE computes it, where the
-//! last commit is not durable yet, where the rows are more than a few.
+//! last commit is not durable yet, where the rows are more than a few, where a row cannot be locked at once.
 
 use super::attempt::wait_shown;
 use super::core::{Seat, Session};
@@ -124,6 +124,8 @@ impl Place<'_> {
         let point = point.filter(|_| prepared.arguments.is_none())?;
         let record = self.record;
         let found = match self.block.status {
+            // A lock of its own is given up at once, but may have to be waited for.
+            TransactionStatus::Idle if point.locks() => None,
             TransactionStatus::Idle => self.read_alone(prepared, point, parameters, rows),
             TransactionStatus::Open => self.read_in_block(prepared, point, parameters, rows),
             TransactionStatus::Failed => None,
@@ -168,13 +170,21 @@ impl Place<'_> {
         if !Arc::ptr_eq(tx.catalog(), prepared.catalog()) {
             return None;
         }
+        // Whoever may not lock, or cannot, is told so on the general way.
+        let (locks, read_only) = (point.locks(), self.block.read_only);
+        if locks && (read_only || tx.options().read_only || self.store.check_writable().is_err()) {
+            return None;
+        }
         point.run(parameters, rows, |what, key, places| {
             prepared.begin(self.record);
             // A failure is met again on the general way, which tells it.
             wait_shown(self.store, tx, self.durability == Durability::Sync).ok()?;
             self.record.runs_in_block(tx.id().0, self.block.read_only);
             tx.begin_command();
-            let found = tx.show(what, key, places);
+            let found = match locks {
+                true => tx.show_and_lock(what, key, places),
+                false => tx.show(what, key, places),
+            };
             self.record.rest(true);
             found
         })

@@ -409,6 +409,9 @@ fn plan(
         point: match &planned.statement {
             _ if !shown || planned.with.is_some() || !names.effort.includes("point_reads") => None,
             Statement::PointSelect(select) => PointRead::of_point(select, &planned.parameters),
+            Statement::LockPoint(select, lock) => {
+                PointRead::of_lock(select, lock, &planned.parameters)
+            }
             Statement::Query(query) => PointRead::of_query(query, &planned.parameters),
             _ => None,
         },

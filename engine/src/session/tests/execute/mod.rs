@@ -8,6 +8,7 @@ mod conflicts;
 mod durability;
 mod few_rows;
 mod lock_waits;
+mod locked_row;
 mod needs;
 mod phantoms;
 mod reads;

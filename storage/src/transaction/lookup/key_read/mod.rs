@@ -88,6 +88,17 @@ struct Places<'p> {
     scratch: Vec<u8>,
 }
 
+impl<'p> Places<'p> {
+    fn new(values: &'p mut Vec<Value>) -> Self {
+        Self {
+            values,
+            rows: 0,
+            bytes: 0,
+            scratch: Vec::new(),
+        }
+    }
+}
+
 impl KeyRead {
     /// A read by an index of the table: it shows some columns, and has looked at others as well.
     pub fn new(
@@ -239,6 +250,39 @@ impl KeyRead {
         })
     }
 
+    /// Shows the rows of one key; of a unique index it gives back which that is.
+    #[inline(always)]
+    fn show_key(
+        &self,
+        viewpoint: &Viewpoint<'_>,
+        key: &ReadKey<'_>,
+        places: &mut Places<'_>,
+    ) -> Option<Option<RowId>> {
+        match key {
+            ReadKey::Int(key) => {
+                let int = self.int.as_ref().filter(|_| self.is_by_int)?;
+                Some(self.show_of_int(viewpoint, (int, *key), places))
+            }
+            ReadKey::Values(key) => self.show_of_values(viewpoint, key, places),
+            ReadKey::Between(_) | ReadKey::Each(_) => None,
+        }
+    }
+
+    /// Records that a key was read, and which row it was found to be, if that is known.
+    fn note(&self, tx: &Transaction, key: &[ValueRef<'_>], row: Option<RowId>) {
+        let row = row.filter(|_| self.index.def.unique);
+        tx.note_key(&self.table, &self.index, key, self.columns, row);
+    }
+
+    /// As [`Self::note`], of one key.
+    fn note_one(&self, tx: &Transaction, key: &ReadKey<'_>, row: Option<RowId>) {
+        match (key, &self.int) {
+            (ReadKey::Int(key), Some(int)) => self.note(tx, &[int.of(*key)], row),
+            (ReadKey::Values(key), _) => self.note(tx, key, row),
+            _ => {}
+        }
+    }
+
     /// Shows several rows, unless one of the last calls had too many.
     fn tried(&self, show: impl FnOnce() -> Option<()>) -> Option<()> {
         // A hint: whoever reads it late tries in vain, or goes the general way.
@@ -263,32 +307,23 @@ impl KeyRead {
         values: &mut Vec<Value>,
         reads: Option<&Transaction>,
     ) -> Option<usize> {
-        let mut places = Places {
-            values,
-            rows: 0,
-            bytes: 0,
-            scratch: Vec::new(),
-        };
-        let note = |key: &[ValueRef<'_>], row: Option<RowId>| {
-            if let Some(tx) = reads {
-                let row = row.filter(|_| self.index.def.unique);
-                tx.note_key(&self.table, &self.index, key, self.columns, row);
-            }
-        };
+        let mut places = Places::new(values);
         match key {
-            ReadKey::Int(key) => {
-                let int = self.int.as_ref().filter(|_| self.is_by_int)?;
-                let found = self.show_of_int(viewpoint, (int, *key), &mut places);
-                note(&[int.of(*key)], found);
-            }
-            ReadKey::Values(key) => {
-                let found = self.show_of_values(viewpoint, key, &mut places)?;
-                note(key, found);
+            ReadKey::Int(_) | ReadKey::Values(_) => {
+                let found = self.show_key(viewpoint, key, &mut places)?;
+                if let Some(tx) = reads {
+                    self.note_one(tx, key, found);
+                }
             }
             ReadKey::Between(between) => {
                 self.tried(|| self.show_between(viewpoint, between, &mut places, reads))?;
             }
             ReadKey::Each(keys) => {
+                let note = |key: &[ValueRef<'_>], row| {
+                    if let Some(tx) = reads {
+                        self.note(tx, key, row);
+                    }
+                };
                 self.tried(|| self.show_each(viewpoint, keys, &mut places, note))?;
             }
         }
@@ -320,5 +355,27 @@ impl Transaction {
     ) -> Option<usize> {
         let operation = self.registration.enter();
         read.run(&operation.viewpoint(self.command), key, places, Some(self))
+    }
+
+    /// As [`Self::show`] of one key of a unique index, whose row is locked then: the lock keeps rivals from it, and nothing
+    /// is recorded. `None` as well where it cannot be locked; then it is not.
+    pub fn show_and_lock(
+        &mut self,
+        read: &KeyRead,
+        key: &ReadKey<'_>,
+        places: &mut Vec<Value>,
+    ) -> Option<usize> {
+        let found = {
+            let operation = self.registration.enter();
+            let viewpoint = operation.viewpoint(self.command);
+            read.show_key(&viewpoint, key, &mut Places::new(places))?
+        };
+        match found {
+            Some(row) => self.lock(&read.table, row).ok().map(usize::from),
+            None => {
+                read.note_one(self, key, None);
+                Some(0)
+            }
+        }
     }
 }
