@@ -170,7 +170,7 @@ impl Place<'_> {
         if !Arc::ptr_eq(tx.catalog(), prepared.catalog()) {
             return None;
         }
-        // Whoever may not lock, or cannot, is told so on the general way.
+        // That it may not be locked, or cannot, is told on the general way.
         let (locks, read_only) = (point.locks(), self.block.read_only);
         if locks && (read_only || tx.options().read_only || self.store.check_writable().is_err()) {
             return None;

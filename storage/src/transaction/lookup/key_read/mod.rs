@@ -371,7 +371,10 @@ impl Transaction {
             read.show_key(&viewpoint, key, &mut Places::new(places))?
         };
         match found {
-            Some(row) => self.lock(&read.table, row).ok().map(usize::from),
+            Some(row) => match self.lock_if_free(&read.table, row) {
+                Ok(true) => Some(1),
+                Ok(false) | Err(_) => None,
+            },
             None => {
                 read.note_one(self, key, None);
                 Some(0)
