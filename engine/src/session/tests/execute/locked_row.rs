@@ -123,7 +123,7 @@ fn a_row_that_is_not_there_is_a_read() {
     }
 }
 
-/// Whoever may not lock is told so.
+/// A block that only reads may not lock, and is told so.
 #[test]
 fn who_only_reads_locks_nothing() {
     let (_db, [alice, bob]) = bank();
