@@ -275,6 +275,7 @@ impl KeyRead {
     }
 
     /// As [`Self::note`], of one key.
+    #[inline(always)]
     fn note_one(&self, tx: &Transaction, key: &ReadKey<'_>, row: Option<RowId>) {
         match (key, &self.int) {
             (ReadKey::Int(key), Some(int)) => self.note(tx, &[int.of(*key)], row),
@@ -359,6 +360,7 @@ impl Transaction {
 
     /// As [`Self::show`] of one key of a unique index, whose row is locked then: the lock keeps rivals from it, and nothing
     /// is recorded. `None` as well where it cannot be locked; then it is not.
+    #[inline(never)]
     pub fn show_and_lock(
         &mut self,
         read: &KeyRead,
