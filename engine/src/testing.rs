@@ -51,9 +51,27 @@
 //! # Ok::<(), remora::Error>(())
 //! ```
 //!
+//! Time goes on when the test says so ([`Options::time_source`](crate::Options::time_source)):
+//!
+//! ```
+//! use remora::testing::ManualTime;
+//! use remora::{Database, Options};
+//! use std::sync::Arc;
+//! use std::time::{Duration, UNIX_EPOCH};
+//!
+//! let time = ManualTime::at(UNIX_EPOCH);
+//! let db = Database::in_memory_with(Options::new().time_source(Arc::new(time.clone())))?;
+//! let conn = db.connect()?;
+//! time.advance(Duration::from_secs(90));
+//! let seconds = "SELECT extract(epoch FROM now())::INT";
+//! assert_eq!(conn.query_row(seconds, [], |row| row.get::<_, i32>(0))?, 90);
+//! # Ok::<(), remora::Error>(())
+//! ```
+//!
 //! Every state that a crash may leave, and not two of them, is what [`Medium`] gives: it follows the events of a disk that
 //! records ([`SimDisk::recording`]), tells what is [`Loose`] at each, and makes an [`Image`] of any choice of that.
 
 pub use remora_storage::disk::{
     Decay, Disk, DiskFile, Event, Fault, FileId, Image, Loose, Medium, SimDisk, Tear,
 };
+pub use remora_storage::time::{ManualTime, TimeSource};

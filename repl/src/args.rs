@@ -47,6 +47,11 @@ pub(crate) struct Args {
     #[arg(long, requires = "directory")]
     pub(crate) salvage: bool,
 
+    /// Believe the clock of this machine where DIR says that it was later already; without it time goes on from
+    /// there, at half speed until the clock has caught up
+    #[arg(long, requires = "directory")]
+    pub(crate) accept_clock: bool,
+
     /// Speak newline-delimited JSON on standard input and output (docs/machine_mode.md)
     #[arg(long, conflicts_with_all = ["commands", "files", "format"])]
     pub(crate) ndjson: bool,
@@ -146,7 +151,10 @@ impl Args {
             true => RecoveryMode::Salvage,
             false => RecoveryMode::Strict,
         };
-        Options::new().durability(durability).recovery(mode)
+        Options::new()
+            .durability(durability)
+            .recovery(mode)
+            .accept_clock(self.accept_clock)
     }
 }
 

@@ -175,6 +175,14 @@ pub(crate) fn origin(shell: &Shell) -> String {
             "\n.. and {more} more: SELECT * FROM remora_recovery_losses"
         ));
     }
+    if let Some(ahead) = report.ahead {
+        let seconds = ahead.as_secs();
+        let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+        text.push_str(&format!(
+            "\nIts time is ahead of this machine's clock by {hours} h {minutes} min: it goes on at half speed until that is \
+             caught up. If the clock is right, open it with --accept-clock."
+        ));
+    }
     if let Some(reason) = &report.full {
         text.push_str(&format!(
             "\nThe disk is full: {reason}. Reads are answered, and writes as soon as there is room."

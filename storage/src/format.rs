@@ -55,6 +55,8 @@ pub const FEATURE_VARIADIC: u32 = 1 << 17;
 pub const FEATURE_COLLATIONS: u32 = 1 << 18;
 /// The log may say that many rows of a block went, or all of a table.
 pub const FEATURE_BULK_DELETIONS: u32 = 1 << 19;
+/// Frames and closing marks may say what time it was.
+pub const FEATURE_TIMES: u32 = 1 << 20;
 /// The feature bits that this build knows, and sets in all files that it writes.
 pub const FEATURES_KNOWN: u32 = FEATURE_RICH_CATALOG
     | FEATURE_BLOCK_IMAGES
@@ -73,7 +75,8 @@ pub const FEATURES_KNOWN: u32 = FEATURE_RICH_CATALOG
     | FEATURE_RANGES
     | FEATURE_VARIADIC
     | FEATURE_COLLATIONS
-    | FEATURE_BULK_DELETIONS;
+    | FEATURE_BULK_DELETIONS
+    | FEATURE_TIMES;
 /// Bytes of the prologue.
 pub const PROLOGUE_LEN: usize = 36;
 

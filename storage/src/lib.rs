@@ -6,7 +6,7 @@
 //! Floors, lowest first; a folder imports only from folders on lower floors (a test enforces it):
 //!
 //! ```text
-//!  0  ids error limits stop sort parallel sync value codec disk sabotage
+//!  0  ids error limits stop sort parallel sync time value codec disk sabotage
 //!  1  pool  format
 //!  2  succinct
 //!  3  mvcc
@@ -41,6 +41,7 @@ pub mod store;
 pub mod succinct;
 pub mod sync;
 pub mod table;
+pub mod time;
 pub mod transaction;
 pub mod value;
 pub mod wal;

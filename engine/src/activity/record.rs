@@ -168,16 +168,9 @@ impl SessionRecord {
         level(&self.is_snapshot_alone)
     }
 
-    /// The session begins a transaction block; `started` where the time is known. One that only reads
-    /// need not look at the clock: nobody loses against it.
-    pub(crate) fn begin_block(
-        &self,
-        transaction: u64,
-        started: Option<i64>,
-        isolation: Isolation,
-        read_only: bool,
-    ) {
-        let started = started.or_else(|| (!read_only).then(about_now));
+    /// The session begins a transaction block. One that only reads need not look at the clock: nobody loses against it.
+    pub(crate) fn begin_block(&self, transaction: u64, isolation: Isolation, read_only: bool) {
+        let started = (!read_only).then(about_now);
         if let Some(started) = started {
             self.activity.note_start(transaction, started);
         }

@@ -3,7 +3,9 @@
 use crate::session::Limits;
 use remora_storage::pool::PressureThresholds;
 use remora_storage::store::{RecoveryListener, RecoveryMode, RecoveryProgress};
+use remora_storage::time::TimeSource;
 use remora_storage::{Durability, StoreOptions};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How a database is opened; made by [`Options::new`] and changed by its methods.
@@ -178,6 +180,26 @@ impl Options {
     #[must_use]
     pub fn pressure_thresholds(mut self, thresholds: PressureThresholds) -> Self {
         self.store.pressure_thresholds = thresholds;
+        self
+    }
+}
+
+/// What time it is.
+impl Options {
+    /// Where the database learns what time it is, by itself from the system: for tests of what happens with time
+    /// ([`testing::ManualTime`](crate::testing::ManualTime)). On a simulated disk it is by itself the disk's.
+    #[must_use]
+    pub fn time_source(mut self, source: Arc<dyn TimeSource>) -> Self {
+        self.store.time = Some(source);
+        self
+    }
+
+    /// Whether the wall clock is right also where the files of the database say that it was later than that. By itself
+    /// time does not go back: it goes on from there at half speed until the wall clock has caught up
+    /// ([`RecoveryReport::ahead`](crate::RecoveryReport::ahead)).
+    #[must_use]
+    pub fn accept_clock(mut self, accept: bool) -> Self {
+        self.store.accept_clock = accept;
         self
     }
 }

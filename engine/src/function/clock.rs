@@ -10,7 +10,7 @@ use super::calendar::{
 use super::kernel::function;
 use super::native::{self, SqlType};
 use super::to_char::zoned;
-use super::{EvalContext, Overload, now_micros};
+use super::{EvalContext, Overload};
 use crate::error::{Error, Result, state};
 use remora_storage::{Interval, Value, ValueRef};
 use std::time::{Duration, Instant};
@@ -29,11 +29,7 @@ static NOW: &[Overload] = &[
         |cx| Ok(cx.clock.statement_start()))
     .volatility(Stable),
     function!(context "clock_timestamp"() -> TimestampTz, "This moment.",
-    |cx| {
-        // Read first, so that no statement begins after a moment that it was told.
-        let start = cx.clock.statement_start();
-        Ok(now_micros().max(start))
-    })
+        |cx| Ok(cx.clock.now()))
     .volatility(Volatile),
     function!(context "timeofday"() -> Text, "This moment, as a text.", time_of_day)
         .volatility(Volatile),
@@ -47,15 +43,15 @@ static NOW: &[Overload] = &[
     .volatility(Stable),
 ];
 
-/// The transaction's start by the session's clock.
 /// `clock_timestamp()`, written as PostgreSQL's C library writes it.
 fn time_of_day(context: &EvalContext) -> Result<String> {
-    let now = now_micros();
+    let now = context.clock.now();
     let template = "Dy Mon DD HH24:MI:SS.US YYYY TZ";
     let shown = zoned(now, template, &context.style().zone)?;
     Ok(shown.unwrap_or_default())
 }
 
+/// The transaction's start by the session's clock.
 fn local_start(context: &EvalContext) -> Result<i64> {
     context
         .style()
@@ -152,7 +148,7 @@ fn pg_sleep_for(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Val
 fn pg_sleep_until(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
     let left = match native::TimestampTz::of(arguments[0]) {
         TIMESTAMP_INFINITY => f64::INFINITY,
-        moment => moment.saturating_sub(now_micros()) as f64 / SECOND as f64,
+        moment => moment.saturating_sub(context.clock.now()) as f64 / SECOND as f64,
     };
     sleep(left, context)
 }

@@ -124,7 +124,6 @@ pub(crate) use sequence::{SequenceScope, SessionSequences};
 pub(crate) use sequence::{find as find_sequence, name_of as sequence_name};
 pub(crate) use setting::{CursorShown, SessionScope, StatementShown};
 pub(crate) use statement_clock::StatementClock;
-pub(crate) use statement_clock::now_micros;
 pub(crate) use system::is_ignored;
 pub(crate) use unicode::{Notation, unescape};
 

@@ -1,12 +1,15 @@
 //! The clock as one statement reads it: once, and only if something asks.
 //!
-//! Reading the system's clock can cost as much as finding a row, and most statements by key never
-//! ask for the time. So the first who asks reads it, for all. A copy shares the answer: it asks
-//! before it is made.
+//! Reading a clock can cost as much as finding a row, and most statements by key never ask for the time. So the first who
+//! asks reads it, for all. A copy shares the answer: it asks before it is made.
+//!
+//! A transaction has one time as well: that of its first statement to ask. Since its snapshot is older than that, `now()` is
+//! never before something that it sees.
 
+use remora_storage::time::DatabaseTime;
+use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What stands for *not read yet*: no moment that a clock gives.
 const UNREAD: i64 = i64::MIN;
@@ -14,24 +17,34 @@ const UNREAD: i64 = i64::MIN;
 /// When a statement and its transaction began, in microseconds since 1970 UTC.
 #[derive(Debug)]
 pub(crate) struct StatementClock {
+    /// The database's; `None` for a clock that stands still.
+    time: Option<Arc<DatabaseTime>>,
     statement: AtomicI64,
     /// `None` for a statement that is a transaction of its own, or the first in its transaction to ask.
     transaction: Option<i64>,
 }
 
 impl StatementClock {
-    /// The clock of a statement that begins now, in a transaction that began at `transaction`; `None`
-    /// makes the transaction's start its own.
-    pub(crate) fn starting(transaction: Option<i64>) -> Self {
+    /// A clock by the time of a database, for statements one after another.
+    pub(crate) fn of(time: &Arc<DatabaseTime>) -> Self {
         Self {
+            time: Some(Arc::clone(time)),
             statement: AtomicI64::new(UNREAD),
-            transaction,
+            transaction: None,
         }
+    }
+
+    /// From now on it is that of a statement that begins now, in a transaction whose time is `transaction`, if it has one
+    /// yet.
+    pub(crate) fn begin(&mut self, transaction: Option<i64>) {
+        *self.statement.get_mut() = UNREAD;
+        self.transaction = transaction;
     }
 
     /// A clock that stands still.
     pub(crate) fn at(micros: i64) -> Self {
         Self {
+            time: None,
             statement: AtomicI64::new(micros),
             transaction: None,
         }
@@ -42,7 +55,7 @@ impl StatementClock {
         // Relaxed: the number is all there is.
         match self.statement.load(Relaxed) {
             UNREAD => {
-                let now = now_micros();
+                let now = self.time.as_ref().map_or(0, |time| time.tell());
                 let first = self
                     .statement
                     .compare_exchange(UNREAD, now, Relaxed, Relaxed);
@@ -57,9 +70,16 @@ impl StatementClock {
         Some(self.statement.load(Relaxed)).filter(|micros| *micros != UNREAD)
     }
 
-    /// The transaction's start: `now()`.
+    /// The transaction's time: `now()`.
     pub(crate) fn transaction_start(&self) -> i64 {
         self.transaction.unwrap_or_else(|| self.statement_start())
+    }
+
+    /// This moment, which goes on.
+    pub(crate) fn now(&self) -> i64 {
+        // Read first, so that no statement begins after a moment that it was told.
+        let start = self.statement_start();
+        self.time.as_ref().map_or(start, |time| time.tell())
     }
 }
 
@@ -72,38 +92,45 @@ impl Default for StatementClock {
 impl Clone for StatementClock {
     fn clone(&self) -> Self {
         Self {
+            time: self.time.clone(),
             statement: AtomicI64::new(self.statement_start()),
             transaction: self.transaction,
         }
     }
 }
 
-/// Microseconds since 1970 UTC.
-pub(crate) fn now_micros() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |elapsed| {
-        i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use remora_storage::time::ManualTime;
+    use std::time::{Duration, UNIX_EPOCH};
 
-    #[test]
-    fn it_is_read_once_and_a_copy_says_the_same() {
-        let clock = StatementClock::starting(None);
-        let copy = clock.clone();
-        std::thread::sleep(std::time::Duration::from_millis(2));
-        assert_eq!(clock.statement_start(), copy.statement_start());
-        assert_eq!(clock.transaction_start(), copy.transaction_start());
-        assert!((now_micros() - clock.statement_start()) >= 2000);
+    fn clock() -> (ManualTime, StatementClock) {
+        let source = ManualTime::at(UNIX_EPOCH);
+        let time = DatabaseTime::new(Arc::new(source.clone()), false);
+        (source, StatementClock::of(&Arc::new(time)))
     }
 
     #[test]
-    fn a_transaction_keeps_its_own_start() {
-        let clock = StatementClock::starting(Some(7));
+    fn it_is_read_once_and_a_copy_says_the_same() {
+        let (source, clock) = clock();
+        let copy = clock.clone();
+        source.advance(Duration::from_micros(5));
+        assert_eq!(clock.statement_start(), 0);
+        assert_eq!(copy.statement_start(), 0);
+        assert_eq!((clock.transaction_start(), clock.now()), (0, 5));
+    }
+
+    #[test]
+    fn a_transaction_keeps_its_own_time() {
+        let (source, mut clock) = clock();
+        source.advance(Duration::from_micros(8));
+        clock.begin(Some(7));
+        assert_eq!(clock.read_at(), None);
         assert_eq!(clock.transaction_start(), 7);
-        assert!(clock.statement_start() > 7);
+        assert_eq!(clock.statement_start(), 8);
+        assert_eq!(clock.read_at(), Some(8));
+        clock.begin(None);
+        assert_eq!(clock.transaction_start(), 8);
     }
 }

@@ -2,6 +2,16 @@
 
 use super::table::system_table;
 use remora_storage::store::Lost;
+use remora_storage::{Interval, Value};
+use std::time::Duration;
+
+fn span(time: Duration) -> Value {
+    Value::Interval(Interval {
+        months: 0,
+        days: 0,
+        micros: i64::try_from(time.as_micros()).unwrap_or(i64::MAX),
+    })
+}
 
 system_table! {
     /// The report of opening the database.
@@ -27,6 +37,7 @@ system_table! {
     "losses" BigInt = report.losses.len() as u64,
     "quarantine" Text = report.quarantine.as_ref(),
     "disk_full" Text = report.full.as_ref(),
+    "ahead" Interval = report.ahead.map(span),
 }
 
 system_table! {

@@ -22,14 +22,15 @@
 
 use super::capture::Destination;
 use super::last::LastCheckpoint;
-use super::{CheckpointInfo, CheckpointReason, Moment, image, kept, micros};
+use super::{CheckpointInfo, CheckpointReason, Moment, image, kept};
 use crate::disk::Disk;
 use crate::error::Result;
 use crate::format::{DatabaseId, ROOT, install};
 use crate::ids::Timestamp;
 use crate::transaction::Core;
+use crate::wal::closing::ClosingMark;
+use crate::wal::create_segment;
 use crate::wal::segment::{self, SegmentHeader};
-use crate::wal::{closing, create_segment};
 use std::sync::Arc;
 
 /// The path of the file that says that a directory is being made a copy. Nobody else calls a file so: it says
@@ -92,7 +93,7 @@ pub fn write(
     };
     manifest.info = Some(CheckpointInfo {
         number: 1,
-        micros: micros(disk.now()),
+        micros: core.time().now(),
         reason: CheckpointReason::Backup,
         rows: report.rows,
         bytes: report.bytes,
@@ -105,7 +106,13 @@ pub fn write(
         timeline: manifest.timeline,
     };
     create_segment(disk, &header)?;
-    closing::write(disk, database, manifest.timeline, manifest.lsn)?;
+    let mark = ClosingMark {
+        database,
+        timeline: manifest.timeline,
+        lsn: manifest.lsn,
+        micros: core.time().now(),
+    };
+    mark.write(disk)?;
     kept::install_manifest(disk, &manifest, database)?;
     disk.remove(COPYING)?;
     disk.sync_dir(ROOT)?;

@@ -9,7 +9,7 @@
 use super::capture::Destination;
 use super::last::LastCheckpoint;
 use super::manifest::{MANIFEST, Manifest};
-use super::{CheckpointInfo, CheckpointReason, Moment, image, kept, micros};
+use super::{CheckpointInfo, CheckpointReason, Moment, image, kept};
 use crate::disk::Disk;
 use crate::error::Result;
 use crate::transaction::Core;
@@ -43,7 +43,7 @@ pub(crate) fn begin_history(
     let mut manifest = moment.manifest(header.timeline, header.number, written.images);
     manifest.info = Some(CheckpointInfo {
         number: kept::next_number(disk)?,
-        micros: micros(disk.now()),
+        micros: core.time().now(),
         reason,
         rows: manifest.rows(),
         bytes: manifest.bytes(),

@@ -71,12 +71,3 @@ impl CheckpointInfo {
         time.unwrap_or(UNIX_EPOCH)
     }
 }
-
-/// A moment as a manifest holds it.
-pub(crate) fn micros(time: SystemTime) -> i64 {
-    let micros = |distance: Duration| i64::try_from(distance.as_micros()).unwrap_or(i64::MAX);
-    match time.duration_since(UNIX_EPOCH) {
-        Ok(since) => micros(since),
-        Err(before) => -micros(before.duration()),
-    }
-}

@@ -46,7 +46,6 @@ mod sweep;
 mod writer;
 
 pub(crate) use begin::begin_history;
-pub(crate) use info::micros;
 pub use info::{CheckpointInfo, CheckpointReason};
 pub use last::LastCheckpoint;
 pub use sweep::{KeptFiles, is_replaced, sweep};
@@ -178,7 +177,7 @@ impl Checkpointer {
         let number = current.number().saturating_add(1);
         manifest.info = Some(CheckpointInfo {
             number,
-            micros: micros(self.disk.now()),
+            micros: self.core.time().now(),
             reason,
             rows: manifest.rows(),
             bytes: manifest.bytes(),

@@ -22,11 +22,11 @@ pub use real::RealDisk;
 pub use sim::{Decay, Event, Fault, FileId, Image, Loose, Medium, OPERATION_TIME, SimDisk, Tear};
 
 use crate::error::{Error, Result};
+use crate::time::TimeSource;
 use std::fmt::Debug;
 use std::io::{Error as IoError, ErrorKind};
 use std::path::{Component, Path};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
 
 /// An open file.
 #[allow(
@@ -60,8 +60,8 @@ pub trait DiskFile: Send + Sync + Debug {
     }
 }
 
-/// A directory of files on some medium.
-pub trait Disk: Send + Sync + Debug {
+/// A directory of files on some medium. Where a medium is simulated, so is the time that it takes, and the time of day.
+pub trait Disk: TimeSource {
     /// Opens an existing file for reading and writing (reading only, on a read-only medium).
     fn open(&self, path: &str) -> Result<Arc<dyn DiskFile>>;
     /// Creates an empty file; an existing one is emptied.
@@ -82,15 +82,6 @@ pub trait Disk: Send + Sync + Debug {
     /// Takes the exclusive right to the directory, held until the result is dropped; a second
     /// taker gets [`crate::Error::Locked`].
     fn lock(&self, path: &str) -> Result<Box<dyn Send + Sync>>;
-    /// The time of day, as it gets into files: where a medium is simulated, so is the time.
-    fn now(&self) -> SystemTime {
-        SystemTime::now()
-    }
-    /// A clock that never goes back, by which it is measured how long something took: where a medium is
-    /// simulated, so is what it takes.
-    fn instant(&self) -> Instant {
-        Instant::now()
-    }
 }
 
 /// The path, if it stays within the database directory.

@@ -11,6 +11,7 @@
 
 use super::{Disk, DiskFile, io_error, relative, wanting};
 use crate::error::{Error, Result};
+use crate::time::TimeSource;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Result as IoResult};
 use std::os::unix::fs::FileExt;
@@ -68,6 +69,8 @@ fn open_for_writing_or_reading(path: &Path, options: &mut OpenOptions) -> IoResu
 fn sync_folder(path: &Path) -> Result<()> {
     on("sync", path, || File::open(path)?.sync_all())
 }
+
+impl TimeSource for RealDisk {}
 
 impl Disk for RealDisk {
     fn open(&self, path: &str) -> Result<Arc<dyn DiskFile>> {

@@ -53,6 +53,7 @@ use crate::error::{Error, Result};
 use crate::format::{DatabaseId, FEATURES_KNOWN, PROLOGUE_LEN, ROOT, features, install, read_file};
 use crate::ids::Lsn;
 use crate::pool::Pool;
+use crate::time::{DatabaseTime, TimeSource};
 use crate::transaction::Core;
 use crate::wal::segment::{self, SEGMENT_HEADER_LEN};
 use crate::wal::{Log, LogStart, SegmentReader, SegmentStart, UnfinishedRecovery, closing};
@@ -107,6 +108,17 @@ pub struct RecoveryOptions {
     /// How long a commit that nobody waits for may be at risk; `None` where nothing runs in the
     /// background.
     pub loss_window: Option<Duration>,
+    /// What time it is.
+    pub time: Arc<dyn TimeSource>,
+    /// Whether the wall clock is right where files are far ahead of it.
+    pub accept_clock: bool,
+}
+
+impl RecoveryOptions {
+    fn new_core(&self) -> Arc<Core> {
+        let time = DatabaseTime::new(Arc::clone(&self.time), self.accept_clock);
+        Core::recovering(Arc::clone(&self.pool), time, self.manual_maintenance)
+    }
 }
 
 /// Opens or makes the database of a directory.
@@ -149,7 +161,7 @@ fn prove(disk: &dyn Disk, options: &RecoveryOptions, is_new: bool) -> Result<Pro
         true => directory::create(disk, options.database_id)?,
         false => Manifest::read(disk, MANIFEST)?,
     };
-    let closed_at = closing::read(disk, database, manifest.timeline)?;
+    let closed_at = closing::closed_at(disk, database, manifest.timeline)?;
     let directory = Contents {
         disk,
         path: MANIFEST,
@@ -295,7 +307,7 @@ fn read(
     options: &RecoveryOptions,
     is_new: bool,
 ) -> Result<(Arc<Core>, LogEnd, LastCheckpoint, RecoveryReport)> {
-    let core = Core::recovering(options.pool.clone(), options.manual_maintenance);
+    let core = options.new_core();
     let mut report = RecoveryReport {
         created: is_new,
         mode: options.mode,
@@ -365,6 +377,7 @@ fn load(
     let progress = Progress::begin(listener, RecoveryPhase::Indexes, core.finish_rows()?);
     let gathered = |keys| progress.add(keys);
     report.index_entries = core.finish_recovery(end.timestamp, &gathered)?;
+    report.ahead = core.time().begin();
     progress.end();
     report.elapsed = [loaded - started, replayed - loaded, replayed.elapsed()];
     Ok((end, images))

@@ -44,7 +44,7 @@ pub(super) fn move_away(
         image::number_of(name).is_none_or(|number| !needed.contains(&number))
     })?;
     let is_closed = matches!(
-        closing::read(disk, database, manifest.timeline),
+        closing::closed_at(disk, database, manifest.timeline),
         Ok(Some(_))
     );
     move_from(disk, ROOT, &to, |name| {

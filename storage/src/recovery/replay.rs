@@ -126,6 +126,10 @@ impl<'c> Replay<'c> {
                 self.core.restore_catalog(change)
             }
             Operation::Sequence(id, position) => self.core.restore_sequence(*id, *position),
+            Operation::Time(micros) => {
+                self.core.time().raise(*micros);
+                Ok(())
+            }
         };
         self.changes += changes(operation);
         applied.map_err(|error| place.refused(error))
@@ -149,6 +153,7 @@ impl<'c> Replay<'c> {
             Operation::Sequence(id, position) => {
                 fits::position(&self.core.catalog(), *id, *position)
             }
+            Operation::Time(_) => Ok(()),
         }
     }
 }
@@ -185,6 +190,6 @@ fn changes(operation: &Operation<'_>) -> u64 {
     match operation {
         Operation::Insert(..) | Operation::Update(..) | Operation::Delete(..) => 1,
         Operation::DeleteSome(.., slots) => slots.len() as u64,
-        Operation::Catalog(_) | Operation::Sequence(..) => 0,
+        Operation::Catalog(_) | Operation::Sequence(..) | Operation::Time(_) => 0,
     }
 }

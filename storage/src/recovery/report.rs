@@ -116,6 +116,9 @@ pub struct RecoveryReport {
     /// Why the database was opened for reading only, for want of room on the disk. Writing goes on as soon as there
     /// is some.
     pub full: Option<String>,
+    /// How far the time that the files say is ahead of the wall clock, where that is more than a minute: time goes on from
+    /// there at half speed, until it is caught up, unless the wall clock was accepted.
+    pub ahead: Option<Duration>,
     /// Time of loading images, replaying, building indexes.
     pub elapsed: [Duration; 3],
 }

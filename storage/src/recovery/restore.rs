@@ -16,6 +16,7 @@ use crate::format::{DatabaseId, corrupt};
 use crate::ids::{BlockNo, Timestamp};
 use crate::transaction::Core;
 use crate::wal::Operation;
+use crate::wal::closing::ClosingMark;
 
 /// Restores the tables and rows of a checkpoint; returns how many rows.
 pub(super) fn manifest(
@@ -25,6 +26,7 @@ pub(super) fn manifest(
     losses: Option<&Losses>,
 ) -> Result<u64> {
     let (manifest, begin) = (from.manifest, from.manifest.timestamp);
+    core.time().raise(latest_time(from));
     definitions(core, manifest, from.path)?;
     let rows = match &manifest.image {
         Some(file) => old_rows(from.disk, core, file, from.database, begin, losses)?,
@@ -39,6 +41,18 @@ pub(super) fn manifest(
         restored.map_err(|error| place.refused(error))?;
     }
     Ok(rows)
+}
+
+/// The latest time that the manifest and the closing mark say. A mark of before the checkpoint says nothing: the wall clock
+/// may have been accepted since.
+fn latest_time(from: &Contents<'_>) -> i64 {
+    let info = from.manifest.info.as_ref();
+    let written = info.map_or(0, |info| info.micros);
+    // Whoever reads more of the mark tells what is wrong with it.
+    match ClosingMark::read(from.disk) {
+        Ok(Some(mark)) if mark.lsn >= from.manifest.lsn => mark.micros.max(written),
+        _ => written,
+    }
 }
 
 /// Restores what a manifest says of tables, indexes, views, functions and sequences, if it fits.

@@ -158,10 +158,6 @@ impl Salvage<'_> {
         Ok(whole)
     }
 
-    fn new_core(&self) -> Arc<Core> {
-        Core::recovering(self.options.pool.clone(), self.options.manual_maintenance)
-    }
-
     /// Step 1 where nothing is lost: a checkpoint that is whole, with a log that is whole from there on to
     /// the end of the latest history.
     fn load_whole(&self, manifests: &[Whole], past: &Past) -> Result<Option<Kept>> {
@@ -177,10 +173,10 @@ impl Salvage<'_> {
         }
         for one in manifests.iter().filter(of_now) {
             let database = one.database;
-            let closed_at = closing::read(disk, database, one.manifest.timeline);
+            let closed_at = closing::closed_at(disk, database, one.manifest.timeline);
             let closed_at = closed_at.unwrap_or_default();
             let contents = one.contents(disk, closed_at.max(Some(newest.manifest.lsn)));
-            let (core, mut report) = (self.new_core(), RecoveryReport::default());
+            let (core, mut report) = (self.options.new_core(), RecoveryReport::default());
             let listener = self.options.listener.as_ref();
             match super::load(&contents, &core, listener, &mut report) {
                 Ok((end, _)) => {
@@ -225,7 +221,7 @@ impl Salvage<'_> {
     fn load(&self, one: &Whole, losses: &Losses) -> Result<Kept> {
         let (manifest, database) = (&one.manifest, one.database);
         let (disk, listener) = (&**self.disk, self.options.listener.as_ref());
-        let (core, mut report) = (self.new_core(), RecoveryReport::default());
+        let (core, mut report) = (self.options.new_core(), RecoveryReport::default());
         let started = Instant::now();
         report.checkpoint = manifest.is_checkpoint().then_some(manifest.timestamp);
         report.image_bytes = manifest.bytes();
@@ -241,6 +237,7 @@ impl Salvage<'_> {
         let progress = Progress::begin(listener, RecoveryPhase::Indexes, core.finish_rows()?);
         let gathered = |keys| progress.add(keys);
         report.index_entries = core.finish_recovery(timestamp, &gathered)?;
+        report.ahead = core.time().begin();
         progress.end();
         report.elapsed = [loaded - started, replayed - loaded, replayed.elapsed()];
         Ok(Kept {
@@ -289,7 +286,7 @@ fn replay(
     losses: &Losses,
     report: &mut RecoveryReport,
 ) -> Result<Timestamp> {
-    let closed_at = match closing::read(disk, database, manifest.timeline) {
+    let closed_at = match closing::closed_at(disk, database, manifest.timeline) {
         Ok(closed_at) => closed_at,
         Err(error) => {
             losses.note(error, Lost::Nothing)?;

@@ -28,15 +28,17 @@ use super::progress::{Progress, RecoveryPhase};
 use super::restore;
 use super::scan::{Scan, Until, is_unmade};
 use crate::checkpoint::manifest::{MANIFEST, Manifest};
-use crate::checkpoint::{CheckpointInfo, CheckpointReason, kept, micros};
+use crate::checkpoint::{CheckpointInfo, CheckpointReason, kept};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::format::{DatabaseId, ROOT};
 use crate::ids::{Lsn, Timestamp};
 use crate::pool::Pool;
+use crate::time::{DatabaseTime, micros};
 use crate::transaction::Core;
+use crate::wal::closing::{self, ClosingMark};
 use crate::wal::segment::{self, SEGMENT_HEADER_LEN, SegmentHeader};
-use crate::wal::{SegmentReader, closing, create_segment};
+use crate::wal::{SegmentReader, create_segment};
 use std::sync::Arc;
 
 /// What becomes of what was committed after the newest checkpoint, when an older one is restored.
@@ -92,7 +94,7 @@ pub fn rewind(
         Newer::Abandon => None,
     };
     let (path, checkpoint, database) = kept::find(disk, number)?;
-    let core = Core::recovering(pool, true);
+    let core = Core::recovering(pool, DatabaseTime::default(), true);
     let progress = Progress::begin(None, RecoveryPhase::Images, checkpoint.bytes());
     let contents = Contents {
         disk,
@@ -106,6 +108,8 @@ pub fn rewind(
 
     let mut past = Past::read(disk)?;
     past.remove_leftovers(disk)?;
+    // What has expired stays so.
+    let time = past.time.max(micros(disk.now()));
     let header = past.beginning(database)?;
     let manifest = Manifest {
         timeline: header.timeline,
@@ -113,7 +117,7 @@ pub fn rewind(
         segment: header.number,
         info: Some(CheckpointInfo {
             number: kept::next_number(disk)?,
-            micros: micros(disk.now()),
+            micros: time,
             reason: CheckpointReason::Restore,
             rows,
             bytes: checkpoint.bytes(),
@@ -123,7 +127,13 @@ pub fn rewind(
     };
     create_segment(disk, &header)?;
     kept::install_manifest(disk, &manifest, database)?;
-    closing::write(disk, database, header.timeline, header.first)?;
+    let mark = ClosingMark {
+        database,
+        timeline: header.timeline,
+        lsn: header.first,
+        micros: time,
+    };
+    mark.write(disk)?;
     Ok(RestoreReport {
         from: number,
         number: manifest.number(),
@@ -137,7 +147,7 @@ pub fn rewind(
 /// The number of the current checkpoint, in which everything must be.
 fn check_that_nothing_follows(disk: &dyn Disk) -> Result<u64> {
     let (current, database) = Manifest::read(disk, MANIFEST)?;
-    let closed_at = closing::read(disk, database, current.timeline)?;
+    let closed_at = closing::closed_at(disk, database, current.timeline)?;
     let end = Scan::open(disk, database, &current, closed_at, Until::End)?.run(|_| Ok(()))?;
     if end.end != current.lsn || end.tail.is_some() {
         // Whoever called has had all of it put into a checkpoint: someone else was here meanwhile.
@@ -154,24 +164,31 @@ pub(super) struct Past {
     timeline: u32,
     /// The last segment, be it one that such a history has left behind the log.
     segment: u64,
+    /// The latest time, in microseconds since 1970, that the current manifest and the closing mark say.
+    time: i64,
 }
 
 impl Past {
     /// Looks at what is there, whole or not. Nothing is written.
     pub(super) fn read(disk: &dyn Disk) -> Result<Self> {
-        let mut named = Highest::default();
+        let (mut named, mut time) = (Highest::default(), 0);
         for path in [vec![MANIFEST.to_owned()], kept::paths(disk)?].concat() {
             if let Ok((manifest, _)) = Manifest::read(disk, &path) {
                 named.raise(manifest.segment, manifest.lsn.0, manifest.timeline);
+                if path == MANIFEST {
+                    time = manifest.info.map_or(0, |info| info.micros);
+                }
             }
         }
-        if let Ok(Some((_, timeline, lsn))) = closing::read_any(disk) {
-            named.raise(0, lsn.0, timeline);
+        if let Ok(Some(mark)) = ClosingMark::read(disk) {
+            named.raise(0, mark.lsn.0, mark.timeline);
+            time = time.max(mark.micros);
         }
         let mut past = Self {
             highest: named,
             timeline: named.timeline,
             segment: named.segment,
+            time,
         };
         for number in segments(disk)? {
             // No segment has more frames than bytes, and one whose header is damaged begins where the

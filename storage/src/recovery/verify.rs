@@ -28,6 +28,7 @@ use crate::error::{Error, Result};
 use crate::format::{DatabaseId, ROOT, corrupt};
 use crate::ids::{BLOCK_SLOTS, BlockNo, Lsn, RowId};
 use crate::pool::Pool;
+use crate::time::DatabaseTime;
 use crate::transaction::Core;
 use crate::wal::{Operation, closing};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -136,7 +137,7 @@ impl Verifier<'_> {
         };
         // What opening would refuse, although its bytes are what somebody wrote.
         let fits = restore::definitions(
-            &Core::recovering(Arc::clone(self.pool), true),
+            &Core::recovering(Arc::clone(self.pool), DatabaseTime::default(), true),
             &manifest,
             path,
         );
@@ -279,7 +280,7 @@ impl Verifier<'_> {
 
     /// Reads the log from a manifest's position on.
     fn log(&mut self, manifest: &Manifest, database: DatabaseId, until: Until) -> Result<()> {
-        let closed_at: Option<Lsn> = closing::read(self.disk, database, manifest.timeline)?;
+        let closed_at: Option<Lsn> = closing::closed_at(self.disk, database, manifest.timeline)?;
         let scan = Scan::open(self.disk, database, manifest, closed_at, until)?;
         let found = &mut self.found;
         let end = scan.run(|frame| {

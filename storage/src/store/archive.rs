@@ -15,6 +15,7 @@ use crate::disk::{Disk, DiskFile};
 use crate::error::{Error, Result};
 use crate::format::{corrupt, u32_at};
 use crate::pool::{Ledger, Owner, Reservation};
+use crate::time::TimeSource;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -176,6 +177,8 @@ impl Contents {
         Ok(())
     }
 }
+
+impl TimeSource for Archive {}
 
 impl Disk for Archive {
     fn open(&self, path: &str) -> Result<Arc<dyn DiskFile>> {

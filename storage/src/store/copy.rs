@@ -1,7 +1,7 @@
 //! Copies of a store: to a directory, from a directory into memory, to bytes and from bytes.
 
 use super::archive::Archive;
-use super::options::StoreOptions;
+use super::options::{StoreOptions, system_time};
 use super::{Durability, RecoveryReport, Store, apply, existing, located, pool};
 use crate::checkpoint::backup::{self, BackupReport};
 use crate::disk::{Disk, RealDisk};
@@ -69,7 +69,7 @@ impl Store {
     pub fn load_on(disk: &dyn Disk, options: StoreOptions) -> Result<(Self, RecoveryReport)> {
         let pool = pool(&options);
         let ledger = Arc::clone(pool.ledger());
-        let (core, report) = recovery::load_copy(disk, &options.recovery(pool))?;
+        let (core, report) = recovery::load_copy(disk, &options.recovery(pool, system_time()))?;
         apply(&core, &options);
         Ok((Self::new(core, ledger, Durability::Memory, None), report))
     }
@@ -103,7 +103,7 @@ impl Store {
         let pool = pool(&options);
         let ledger = Arc::clone(pool.ledger());
         let archive = Archive::of(bytes, &ledger)?;
-        let (core, _) = recovery::load_copy(&archive, &options.recovery(pool))?;
+        let (core, _) = recovery::load_copy(&archive, &options.recovery(pool, system_time()))?;
         apply(&core, &options);
         Ok(Self::new(core, ledger, Durability::Memory, None))
     }

@@ -9,7 +9,9 @@ use crate::error::{Error, Result};
 use crate::format::DatabaseId;
 use crate::ids::Lsn;
 use crate::recovery::Recovered;
-use crate::wal::{Flusher, Log, closing};
+use crate::time::DatabaseTime;
+use crate::wal::closing::ClosingMark;
+use crate::wal::{Flusher, Log};
 use parking_lot::Mutex;
 use std::fmt;
 use std::sync::Arc;
@@ -24,6 +26,7 @@ pub(super) struct Durable {
     database: DatabaseId,
     timeline: u32,
     log: Arc<Log>,
+    time: Arc<DatabaseTime>,
     schedule: Arc<Schedule>,
     closed_at: Option<Lsn>,
     /// The end of the log as it was opened.
@@ -41,6 +44,7 @@ impl Durable {
         options: &StoreOptions,
     ) -> Result<Self> {
         let schedule = Schedule::new(disk.clone(), &mut recovered, options);
+        let time = Arc::clone(recovered.core.time());
         let (log, database) = (recovered.log, recovered.database);
         let schedule = Arc::new(schedule);
         let (background, flusher) = match options.manual_maintenance {
@@ -53,6 +57,7 @@ impl Durable {
             timeline: recovered.timeline,
             opened_at: log.end(),
             log,
+            time,
             schedule,
             closed_at: recovered.closed_at,
             background: Mutex::new(background),
@@ -92,15 +97,30 @@ impl Durable {
         self.flusher.lock().take();
         let checkpoint = self.schedule.close();
         let closed = self.log.close().and_then(|end| match end {
-            Some(end) if self.closed_at != Some(end) => self.mark_closed(end),
+            // What somebody was told stays past, also where nothing was committed.
+            Some(end) if self.closed_at != Some(end) || self.time.told().is_some() => {
+                self.mark_closed(end)
+            }
             _ => Ok(()),
         });
         self.lock.lock().take();
         checkpoint.and(closed)
     }
 
+    /// Replaces all that says another time: the log, the checkpoint and the closing mark.
+    pub(super) fn keep_time(&self) -> Result<()> {
+        self.checkpoint(CheckpointReason::Command)?;
+        self.mark_closed(self.log.end())
+    }
+
     fn mark_closed(&self, end: Lsn) -> Result<()> {
-        match closing::write(&*self.disk, self.database, self.timeline, end) {
+        let mark = ClosingMark {
+            database: self.database,
+            timeline: self.timeline,
+            lsn: end,
+            micros: self.time.now(),
+        };
+        match mark.write(&*self.disk) {
             // Nothing that was asked for is missing.
             Err(Error::DiskFull { .. }) if end == self.opened_at => Ok(()),
             written => written,

@@ -56,6 +56,7 @@ use crate::ids::{Lsn, TableId, Timestamp, TransactionId};
 use crate::pool::{Ledger, Pool, PoolOptions, PressureChange, default_budget};
 use crate::recovery;
 use crate::stop::Stop;
+use crate::time::DatabaseTime;
 use crate::transaction::{Core, Reader, Transaction, TransactionOptions, Waited};
 use durable::Durable;
 use std::path::Path;
@@ -95,7 +96,7 @@ impl Store {
     pub fn in_memory(options: StoreOptions) -> Result<Self> {
         let pool = pool(&options);
         let ledger = pool.ledger().clone();
-        let core = Core::with_pool(pool, options.manual_maintenance)?;
+        let core = Core::with_pool(pool, options.time_in_memory(), options.manual_maintenance)?;
         apply(&core, &options);
         Ok(Self::new(core, ledger, Durability::Memory, None))
     }
@@ -132,11 +133,14 @@ impl Store {
         let pool = pool(&options);
         let ledger = pool.ledger().clone();
         let durability = options.durability_on_disk();
-        let recovered = recovery::open(&disk, &options.recovery(pool))?;
+        let recovered = recovery::open(&disk, &options.recovery(pool, disk.clone()))?;
         let (core, report) = (recovered.core.clone(), recovered.report.clone());
         core.attach_log(recovered.log.clone(), durability == Durability::Sync);
         apply(&core, &options);
         let durable = Durable::start(disk, recovered, &options)?;
+        if options.accept_clock && report.ahead.is_some() {
+            durable.keep_time()?;
+        }
         Ok((Self::new(core, ledger, durability, Some(durable)), report))
     }
 
@@ -199,6 +203,11 @@ impl Store {
     #[inline]
     pub fn is_closed(&self) -> bool {
         self.inner.is_closed()
+    }
+
+    /// What time it is.
+    pub fn time(&self) -> &Arc<DatabaseTime> {
+        self.inner.core.time()
     }
 
     /// The catalog that a transaction sees which begins now.

@@ -4,6 +4,7 @@ use super::schedule::CheckpointSettings;
 use crate::checkpoint::kept::KEEP_DEFAULT;
 use crate::pool::{Pool, PressureThresholds};
 use crate::recovery::{RecoveryListener, RecoveryMode, RecoveryOptions};
+use crate::time::{DatabaseTime, SystemTimeSource, TimeSource};
 use crate::transaction::Durability;
 use crate::wal::segment::SEGMENT_BYTES_MAX;
 use std::sync::Arc;
@@ -25,6 +26,11 @@ const LOSS_WINDOW_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// How long a block must not have been changed to be frozen.
 const FREEZE_AFTER: Duration = Duration::from_secs(10);
+
+/// The system's clocks.
+pub(super) fn system_time() -> Arc<dyn TimeSource> {
+    Arc::new(SystemTimeSource)
+}
 
 /// How a store is opened.
 #[derive(Clone, Debug, Default)]
@@ -73,10 +79,16 @@ pub struct StoreOptions {
     pub recovery: RecoveryMode,
     /// Who is told how far recovery is.
     pub on_recovery: Option<RecoveryListener>,
+    /// What time it is; `None` for the clocks of the disk, which are the system's unless it is simulated.
+    pub time: Option<Arc<dyn TimeSource>>,
+    /// Whether the wall clock is right also where the files say that it is later than that: by itself time never goes
+    /// back. What has expired meanwhile and was not cleared away comes back.
+    pub accept_clock: bool,
 }
 
 impl StoreOptions {
-    pub(super) fn recovery(&self, pool: Arc<Pool>) -> RecoveryOptions {
+    /// Where nothing else is said, it is as late as the `source` says.
+    pub(super) fn recovery(&self, pool: Arc<Pool>, source: Arc<dyn TimeSource>) -> RecoveryOptions {
         RecoveryOptions {
             pool,
             manual_maintenance: self.manual_maintenance,
@@ -85,7 +97,16 @@ impl StoreOptions {
             listener: self.on_recovery.clone(),
             database_id: self.database_id,
             loss_window: self.loss_window(),
+            time: self.time.clone().unwrap_or(source),
+            accept_clock: self.accept_clock,
         }
+    }
+
+    /// The time of a store in memory.
+    pub(super) fn time_in_memory(&self) -> DatabaseTime {
+        let source = self.time.clone();
+        let source = source.unwrap_or_else(system_time);
+        DatabaseTime::new(source, self.accept_clock)
     }
 
     pub(super) fn durability_on_disk(&self) -> Durability {

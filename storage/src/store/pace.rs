@@ -16,6 +16,7 @@
 use crate::disk::{Disk, DiskFile};
 use crate::error::Result;
 use crate::ids::Lsn;
+use crate::time::TimeSource;
 use crate::wal::Log;
 use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
@@ -181,7 +182,9 @@ impl Disk for PacedDisk {
     fn lock(&self, path: &str) -> Result<Box<dyn Send + Sync>> {
         self.disk.lock(path)
     }
+}
 
+impl TimeSource for PacedDisk {
     fn now(&self) -> SystemTime {
         self.disk.now()
     }

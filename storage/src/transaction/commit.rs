@@ -10,7 +10,7 @@ use crate::ids::{Lsn, Timestamp};
 use crate::mvcc::{Operation, Registration};
 use crate::pool::{Claim, Reservation};
 use crate::table::{Change, ChangedBlocks};
-use crate::wal::FrameBuilder;
+use crate::wal::{FrameBuilder, TIME_BYTES_MAX};
 use crate::write_set::{Write, WriteKind, WriteSet};
 use arc_swap::Guard;
 use smallvec::SmallVec;
@@ -54,6 +54,7 @@ impl Transaction {
             core,
             registration,
             options,
+            time: None,
             command: 0,
             base,
             own: None,
@@ -107,6 +108,9 @@ impl Transaction {
             if !encoded.is_empty() {
                 if !attached.waits(self.options.durability) {
                     attached.log.keep_window()?;
+                }
+                if let Some(micros) = self.core.time.told() {
+                    encoded.time(micros);
                 }
                 attached.log.reserve(&mut encoded)?;
                 frame = Some(encoded);
@@ -261,7 +265,7 @@ impl Transaction {
     ) -> FrameBuilder {
         let operation = self.registration.enter();
         // A part is put aside once it is so long, which the last operation may pass.
-        let bytes = bytes.min(part_bytes + part_bytes / 8);
+        let bytes = bytes.min(part_bytes + part_bytes / 8) + TIME_BYTES_MAX;
         let mut frame = FrameBuilder::with_memory(memory, bytes);
         for write in self.set.entries() {
             frame.cut_if_long(part_bytes, self.core.ledger());

@@ -16,6 +16,7 @@ use crate::pool::{Ledger, Pool, PressureChange, PressureLevel};
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::atomic::{AtomicU32, AtomicU64};
 use crate::sync::{Mutex, MutexGuard};
+use crate::time::DatabaseTime;
 use crate::wal::{Log, LogStatus};
 use crate::write_set::WriteSet;
 use arc_swap::Guard;
@@ -50,6 +51,7 @@ fn pause(rounds_left: u32) {
 #[derive(Debug)]
 pub struct Core {
     pub(super) timeline: Arc<Timeline>,
+    pub(super) time: Arc<DatabaseTime>,
     pub(super) pool: Arc<Pool>,
     pub(super) catalog: LatestCatalog,
     pub(super) replaced: ReplacedCatalogs,
@@ -106,25 +108,34 @@ impl Core {
     /// An empty database. Without `manual_maintenance` a background thread collects garbage until
     /// the last handle goes.
     pub fn new(ledger: Arc<Ledger>, manual_maintenance: bool) -> Result<Arc<Self>> {
-        Self::with_pool(Pool::new(ledger), manual_maintenance)
+        Self::with_pool(
+            Pool::new(ledger),
+            DatabaseTime::default(),
+            manual_maintenance,
+        )
     }
 
-    /// The same, with a pool of the caller's choice.
-    pub fn with_pool(pool: Arc<Pool>, manual_maintenance: bool) -> Result<Arc<Self>> {
-        let core = Self::recovering(pool, manual_maintenance);
+    /// The same, with a pool and a time of the caller's choice.
+    pub fn with_pool(
+        pool: Arc<Pool>,
+        time: DatabaseTime,
+        manual_maintenance: bool,
+    ) -> Result<Arc<Self>> {
+        let core = Self::recovering(pool, time, manual_maintenance);
         core.start_maintenance()?;
         Ok(core)
     }
 
     /// The same for who will restore what was there ([`Self::finish_recovery`]): until then nothing runs in
     /// the background, since rows are restored without the care that others would ask for.
-    pub fn recovering(pool: Arc<Pool>, manual_maintenance: bool) -> Arc<Self> {
+    pub fn recovering(pool: Arc<Pool>, time: DatabaseTime, manual_maintenance: bool) -> Arc<Self> {
         let timeline = Timeline::new();
         let core = Arc::new(Self {
             collector: Mutex::new(Collector::new(&timeline, &pool)),
             compactor: Mutex::default(),
             sightings: Mutex::default(),
             timeline,
+            time: Arc::new(time),
             pool,
             catalog: LatestCatalog::default(),
             replaced: ReplacedCatalogs::default(),
@@ -174,6 +185,11 @@ impl Core {
             committed: log.as_ref().map_or(self.latest(), |log| log.committed.0),
             log,
         }
+    }
+
+    /// What time it is.
+    pub fn time(&self) -> &Arc<DatabaseTime> {
+        &self.time
     }
 
     /// The clock, the registered snapshots, and the states of running transactions.

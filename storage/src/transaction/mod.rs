@@ -95,6 +95,8 @@ pub struct Transaction {
     core: Arc<Core>,
     registration: Registration,
     options: TransactionOptions,
+    /// What time it is for it; of no use before its snapshot was taken, and so it is not read before.
+    time: Option<i64>,
     command: u64,
     /// The catalog of the snapshot.
     base: Guard<Arc<Catalog>>,
@@ -135,6 +137,17 @@ impl Transaction {
     /// What it was begun as.
     pub fn options(&self) -> TransactionOptions {
         self.options
+    }
+
+    /// What time it is for it, in microseconds since 1970, once somebody has asked.
+    #[inline]
+    pub fn time(&self) -> Option<i64> {
+        self.time
+    }
+
+    /// Says what time it is for it, from now to its end.
+    pub fn set_time(&mut self, micros: i64) {
+        self.time = Some(micros);
     }
 
     /// Says when its commit is to return; `None` for the database's level.

@@ -11,7 +11,7 @@
 
 use super::frame::{FRAME_HEADER_LEN, GOES_ON, PACKED, Stamp, seal};
 use super::gate::Space;
-use super::operation::{Kind, put_catalog, put_row, put_sequence, put_slots, put_target};
+use super::operation::{Kind, put_catalog, put_row, put_sequence, put_slots, put_target, put_time};
 use super::packing::{PACKED_FROM, pack};
 use crate::catalog::{CatalogChange, SequencePosition};
 use crate::ids::{BlockNo, ColumnId, Lsn, RowId, SequenceId, TableId};
@@ -138,6 +138,12 @@ impl FrameBuilder {
     /// Where recovery is to go on with a sequence.
     pub fn sequence(&mut self, id: SequenceId, position: SequencePosition) {
         put_sequence(&mut self.bytes, id, position);
+        self.operations += 1;
+    }
+
+    /// It was so late when it was done, in microseconds since 1970.
+    pub fn time(&mut self, micros: i64) {
+        put_time(&mut self.bytes, micros);
         self.operations += 1;
     }
 

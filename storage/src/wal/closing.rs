@@ -1,9 +1,9 @@
-//! The closing mark: how far the log went when the database was last closed.
+//! The closing mark: how far the log went when the database was last closed, and how late it was.
 //!
 //! ```text
 //!   CLOSED
-//!   0          36    44         48      52
-//!   | prologue | lsn | timeline | crc32 |
+//!   0          36    44         48       56      60
+//!   | prologue | lsn | timeline | micros | crc32 |         before there were times: 52 bytes, without micros
 //! ```
 //!
 //! The mark is a file of its own and not the log's last frame, because it shall also bear witness
@@ -24,57 +24,78 @@ use crate::ids::Lsn;
 /// The closing mark's path.
 pub const CLOSING_MARK: &str = "CLOSED";
 /// Bytes of a closing mark.
-pub const CLOSING_MARK_LEN: usize = PROLOGUE_LEN + 16;
+pub const CLOSING_MARK_LEN: usize = PROLOGUE_LEN + 24;
+/// Bytes of one that does not say how late it was.
+const TIMELESS_LEN: usize = PROLOGUE_LEN + 16;
 
-/// Bytes that the checksum covers.
-const SUMMED: usize = CLOSING_MARK_LEN - 4;
-
-/// Notes that the log is durable, and closed, up to `lsn`.
-///
-/// # Errors
-/// `Io`, `DiskFull`.
-pub fn write(disk: &dyn Disk, database: DatabaseId, timeline: u32, lsn: Lsn) -> Result<()> {
-    let mut bytes = [0; CLOSING_MARK_LEN];
-    bytes[..PROLOGUE_LEN].copy_from_slice(&encode_prologue(FileKind::ClosingMark, database));
-    bytes[36..44].copy_from_slice(&lsn.0.to_le_bytes());
-    bytes[44..48].copy_from_slice(&timeline.to_le_bytes());
-    let crc = crc32fast::hash(&bytes[..SUMMED]);
-    bytes[SUMMED..].copy_from_slice(&crc.to_le_bytes());
-    install(disk, CLOSING_MARK, &bytes)
+/// What a closing mark says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ClosingMark {
+    /// Of which database.
+    pub database: DatabaseId,
+    /// Of which of its histories.
+    pub timeline: u32,
+    /// The log was durable, and closed, up to here.
+    pub lsn: Lsn,
+    /// The time of the database, in microseconds since 1970; 0 where an older build wrote it.
+    pub micros: i64,
 }
 
-/// Reads the mark; `None` where the database was never closed, or not in this history.
+impl ClosingMark {
+    /// Writes it in place of the one before.
+    ///
+    /// # Errors
+    /// `Io`, `DiskFull`.
+    pub fn write(&self, disk: &dyn Disk) -> Result<()> {
+        let mut bytes = Vec::with_capacity(CLOSING_MARK_LEN);
+        bytes.extend(encode_prologue(FileKind::ClosingMark, self.database));
+        bytes.extend(self.lsn.0.to_le_bytes());
+        bytes.extend(self.timeline.to_le_bytes());
+        bytes.extend(self.micros.to_le_bytes());
+        bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+        install(disk, CLOSING_MARK, &bytes)
+    }
+
+    /// Reads it, whatever history it is of; `None` where the database was never closed.
+    ///
+    /// # Errors
+    /// `Corrupt`, `UnsupportedFormat`, `Io`.
+    pub fn read(disk: &dyn Disk) -> Result<Option<Self>> {
+        if !disk.exists(CLOSING_MARK)? {
+            return Ok(None);
+        }
+        let bytes = read_file(disk, CLOSING_MARK, CLOSING_MARK_LEN as u64)?;
+        let database = check_prologue(FileKind::ClosingMark, CLOSING_MARK, &bytes)?;
+        if ![CLOSING_MARK_LEN, TIMELESS_LEN].contains(&bytes.len()) {
+            let expected = format!("{CLOSING_MARK_LEN} bytes");
+            let (at, found) = (bytes.len() as u64, format!("{} bytes", bytes.len()));
+            return Err(corrupt(CLOSING_MARK, at, expected, found));
+        }
+        let summed = bytes.len() - 4;
+        let stored = u32_at(&bytes, summed);
+        check_crc(CLOSING_MARK, summed as u64, &bytes[..summed], stored)?;
+        let has_time = bytes.len() == CLOSING_MARK_LEN;
+        Ok(Some(Self {
+            database,
+            timeline: u32_at(&bytes, 44),
+            lsn: Lsn(u64_at(&bytes, 36)),
+            micros: if has_time {
+                u64_at(&bytes, 48) as i64
+            } else {
+                0
+            },
+        }))
+    }
+}
+
+/// How far the log went when this history of a database was last closed; `None` where it never was.
 ///
 /// # Errors
-/// `Corrupt`, `UnsupportedFormat`, `Io`.
-pub fn read(disk: &dyn Disk, database: DatabaseId, timeline: u32) -> Result<Option<Lsn>> {
-    let Some((of, closed, lsn)) = read_any(disk)? else {
+/// As for [`ClosingMark::read`].
+pub fn closed_at(disk: &dyn Disk, database: DatabaseId, timeline: u32) -> Result<Option<Lsn>> {
+    let Some(mark) = ClosingMark::read(disk)? else {
         return Ok(None);
     };
-    check_database(CLOSING_MARK, of, database)?;
-    Ok((closed == timeline).then_some(lsn))
-}
-
-/// Reads the mark, whatever history it is of: the database, the history and the position.
-///
-/// # Errors
-/// `Corrupt`, `UnsupportedFormat`, `Io`.
-pub fn read_any(disk: &dyn Disk) -> Result<Option<(DatabaseId, u32, Lsn)>> {
-    if !disk.exists(CLOSING_MARK)? {
-        return Ok(None);
-    }
-    let bytes = read_file(disk, CLOSING_MARK, CLOSING_MARK_LEN as u64)?;
-    let database = check_prologue(FileKind::ClosingMark, CLOSING_MARK, &bytes)?;
-    if bytes.len() != CLOSING_MARK_LEN {
-        let expected = format!("{CLOSING_MARK_LEN} bytes");
-        let (at, found) = (bytes.len() as u64, format!("{} bytes", bytes.len()));
-        return Err(corrupt(CLOSING_MARK, at, expected, found));
-    }
-    let stored = u32_at(&bytes, SUMMED);
-    check_crc(CLOSING_MARK, SUMMED as u64, &bytes[..SUMMED], stored)?;
-    Ok(Some((
-        database,
-        u32_at(&bytes, 44),
-        Lsn(u64_at(&bytes, 36)),
-    )))
+    check_database(CLOSING_MARK, mark.database, database)?;
+    Ok((mark.timeline == timeline).then_some(mark.lsn))
 }

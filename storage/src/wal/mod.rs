@@ -45,7 +45,7 @@ pub use condition::LogCondition;
 pub use displaced::{Behind, Displaced};
 pub use flusher::Flusher;
 pub use log::Log;
-pub use operation::{Operation, RowValues, TARGET_BYTES_MAX, row_bytes_max};
+pub use operation::{Operation, RowValues, TARGET_BYTES_MAX, TIME_BYTES_MAX, row_bytes_max};
 pub use reader::{Next, SegmentReader};
 pub use status::LogStatus;
 pub use writer::{LogStart, SegmentStart, UnfinishedRecovery, create_segment};

@@ -6,6 +6,7 @@
 //!   catalog 4            | kind | length | a `CatalogChange` as JSON |
 //!   sequence 5           | kind | sequence | last, zigzag | 1 if that was taken |
 //!   delete some 6        | kind | table | block | slots, as [`crate::succinct::SlotSet`] says |
+//!   time 7               | kind | microseconds since 1970, zigzag |
 //! ```
 //!
 //! The kind is a byte, values are as in [`crate::codec`], all else are varints. Columns go by
@@ -27,6 +28,7 @@ pub(super) enum Kind {
     Catalog = 4,
     Sequence = 5,
     DeleteSome = 6,
+    Time = 7,
 }
 
 /// Columns of a row and their values.
@@ -47,6 +49,8 @@ pub enum Operation<'v> {
     Catalog(CatalogChange),
     /// Where a sequence goes on from.
     Sequence(SequenceId, SequencePosition),
+    /// It was so late, in microseconds since 1970.
+    Time(i64),
 }
 
 pub(super) fn put_row<'v>(
@@ -97,6 +101,14 @@ pub(super) fn put_sequence(out: &mut Vec<u8>, id: SequenceId, position: Sequence
     put_varint(out, id.0.into());
     put_varint(out, zigzag(position.last));
     out.push(position.is_called.into());
+}
+
+/// The most bytes that a time takes in a frame.
+pub const TIME_BYTES_MAX: usize = 1 + 10;
+
+pub(super) fn put_time(out: &mut Vec<u8>, micros: i64) {
+    out.push(Kind::Time as u8);
+    put_varint(out, zigzag(micros));
 }
 
 /// Small numbers of either sign as small numbers.
@@ -156,6 +168,7 @@ impl<'v> Operation<'v> {
                 let block = BlockNo(id(decoder, "a block's number")?);
                 Ok(Self::DeleteSome(table, block, SlotSet::decode(decoder)?))
             }
+            7 => Ok(Self::Time(unzigzag(decoder.varint()?))),
             kind => Err(DecodeError {
                 offset,
                 expected: "an operation's kind",
@@ -247,6 +260,7 @@ mod tests {
         );
         put_sequence(&mut out, SequenceId(9), position(i64::MIN));
         put_slots(&mut out, table, BlockNo(70_000), &slots());
+        put_time(&mut out, -5);
         out
     }
 
@@ -288,6 +302,7 @@ mod tests {
         next(&|o| matches!(o, Operation::Catalog(CatalogChange::CreateTable(_))));
         next(&|o| o == Operation::Sequence(SequenceId(9), position(i64::MIN)));
         next(&|o| o == Operation::DeleteSome(TableId(3), BlockNo(70_000), slots()));
+        next(&|o| o == Operation::Time(-5));
         decoder.finish().expect("nothing is left");
     }
 

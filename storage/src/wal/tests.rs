@@ -10,6 +10,7 @@ use crate::format::DatabaseId;
 use crate::ids::{ColumnId, Lsn, RowId, TableId, Timestamp};
 use crate::mvcc::Timeline;
 use crate::pool::{Ledger, Owner};
+use crate::time::TimeSource;
 use crate::value::ValueRef;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -86,6 +87,8 @@ impl DiskFile for SlowFile {
         self.0.sync()
     }
 }
+
+impl TimeSource for SlowDisk {}
 
 impl Disk for SlowDisk {
     fn open(&self, path: &str) -> Result<Arc<dyn DiskFile>> {

@@ -12,6 +12,7 @@ use remora::testing::{Disk, DiskFile, SimDisk};
 use remora_storage::Result;
 #[cfg(feature = "sabotage")]
 use remora_storage::sabotage::{self, Mistake};
+use remora_storage::time::TimeSource;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Instant, SystemTime};
@@ -192,7 +193,9 @@ impl Disk for Saboteur {
     fn lock(&self, path: &str) -> Result<Box<dyn Send + Sync>> {
         self.disk.lock(path)
     }
+}
 
+impl TimeSource for Saboteur {
     fn now(&self) -> SystemTime {
         self.disk.now()
     }

@@ -41,9 +41,11 @@ use super::range::Ranges;
 use super::timetz::ZonedTime;
 use super::{EvalContext, bits, cast, innermost, json};
 use crate::error::{Error, Result};
+use remora_storage::time::micros;
 use remora_storage::value::{PackedType, SqlRange, enum_label};
 use remora_storage::{DataType, Interval, Value, ValueRef};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// Reads a value of a type from text, as a quoted literal or a CSV field would be.
 ///
@@ -77,7 +79,7 @@ impl<'s> Reading<'s> {
     }
 
     fn now(self) -> i64 {
-        self.now.unwrap_or_else(super::now_micros)
+        self.now.unwrap_or_else(|| micros(SystemTime::now()))
     }
 }
 

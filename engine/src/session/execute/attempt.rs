@@ -11,14 +11,14 @@
 //! | 4 | a change is refused where nothing may be changed | by the session's setting | by the block's |
 //! | 5 | parameters are cast | | |
 //! | 6 | the activity record has the transaction | | and counts the statement |
-//! | 7 | the clock is set | it stands at no time yet | it stands where an earlier statement has read it |
+//! | 7 | the clock is set | it stands at no time yet | it stands where an earlier statement of the snapshot has read it |
 //! | 8 | commits that the statement may show at once are durable | | |
 //! | 9 | the statement runs as one command, and all of it goes if it fails | with its transaction | back to the mark |
 //! | 10 | deferred constraints are checked | if it has changed anything | by COMMIT |
 //! | 11 | temporary tables are emptied or dropped | if it has changed anything | by COMMIT |
 //! | 12 | the interrupt is looked at for the last time, and the commit is durable | if it has changed anything | by COMMIT |
 //! | 13 | numbers and commits that it shows are durable | if it has changed nothing | |
-//! | 14 | the time that it has read is the block's, even if it has failed | | |
+//! | 14 | the time that it has read is the transaction's, even if it has failed | | |
 //! | 15 | settings that it has changed hold | | |
 
 use super::core::Session;
@@ -27,7 +27,7 @@ use super::schema_elements;
 use crate::error::Result;
 use crate::exec::Transaction;
 use crate::exec::{self, ExecContext};
-use crate::function::{Needs, SequenceScope, SessionScope, StatementClock};
+use crate::function::{Needs, SequenceScope, SessionScope};
 use crate::plan::statement::Planned;
 use crate::session::plans::call::Call;
 use crate::session::plans::prepared::{Names, Prepared};
@@ -74,7 +74,7 @@ impl Session {
         let planned = &prepared.plan.planned;
         let scope = planned.needs.any();
         let scope = scope.then(|| Arc::new(self.settings_scope()));
-        let (read_only, start) = (self.is_read_only(), self.block.start_micros);
+        let read_only = self.is_read_only();
         let is_synchronous = self.durability() == Durability::Sync;
         if read_only {
             dispatch::refuse_change(planned)?;
@@ -88,7 +88,7 @@ impl Session {
             true => self.record.runs_alone(tx.id().0, isolation, changes),
             false => self.record.runs_in_block(tx.id().0, read_only),
         }
-        call.context.eval.clock = StatementClock::starting(start);
+        call.context.eval.clock.begin(tx.time());
         if let Some(scope) = &scope {
             call.context.eval.scope = Some(Arc::clone(scope) as Arc<dyn SessionScope>);
             call.use_sequences((tx, &self.path), read_only, is_synchronous, &self.sequences);
@@ -159,12 +159,13 @@ impl Session {
         let is_synchronous = self.durability() == Durability::Sync;
         let changes = planned.changes();
         let takes_numbers = planned.needs.has(Needs::EFFECTS);
-        // The first that asks for the time fixes it for all.
-        let start = &mut self.block.start_micros;
-        *start = start.or_else(|| call.context.eval.clock.read_at());
         let Some(tx) = &mut self.block.tx else {
             return;
         };
+        // The first that asks for the time fixes it for all.
+        if let (None, Some(micros)) = (tx.time(), call.context.eval.clock.read_at()) {
+            tx.set_time(micros);
+        }
         if done.is_ok() && (changes || planned.shows_commits || takes_numbers) {
             // The numbers of a change become durable with it.
             let numbers = call.numbers().filter(|_| takes_numbers && !changes);

@@ -12,7 +12,7 @@
 use super::core::Session;
 use crate::activity::{Raised, Rival};
 use crate::error::Error;
-use crate::function::{now_micros, text};
+use crate::function::text;
 use crate::session::api::connection::Connection;
 use remora_storage::{DataType, Isolation, TransactionId, ValueRef};
 use std::sync::Arc;
@@ -106,7 +106,7 @@ impl Session {
     fn keep_conflict(&self, error: &Error, rival: Option<Rival>) -> Option<u64> {
         let (transaction, isolation) = self.conflicts.ran_in;
         let raised = Raised {
-            at: now_micros(),
+            at: self.store.time().now(),
             transaction: transaction.0,
             session: self.record.number(),
             statement: self.record.last_statement(),

@@ -13,7 +13,7 @@ use super::dispatch::{Done, Pipe};
 use super::lock_wait::LockWaitListener;
 use crate::activity::SessionRecord;
 use crate::error::Result;
-use crate::function::{SearchPath, SessionSequences, now_micros};
+use crate::function::{SearchPath, SessionSequences};
 use crate::plan::Statement;
 use crate::plan::statement::SHOW_ALL;
 use crate::session::limits::admission::{Permit, Waiting};
@@ -125,7 +125,7 @@ impl Session {
     }
 
     pub(in crate::session) fn new_call(&self) -> Call {
-        Call::new(&self.record, &self.ledger, &self.planner)
+        Call::new(&self.record, &self.ledger, &self.planner, self.store.time())
     }
 
     pub(in crate::session) fn ledger(&self) -> &Arc<Ledger> {
@@ -223,12 +223,7 @@ impl Session {
     fn control(&mut self, prepared: &Prepared, call: &mut Call) -> Result<Done> {
         let nothing = |()| Done::default();
         match &prepared.plan.planned.statement {
-            Statement::Begin(options) => {
-                let begun = self.begin_block(*options).map(nothing);
-                let start = &mut self.block.start_micros;
-                start.get_or_insert_with(now_micros);
-                begun
-            }
+            Statement::Begin(options) => self.begin_block(*options).map(nothing),
             Statement::SetTransaction(options) => self.set_transaction(*options).map(nothing),
             Statement::SetCharacteristics(options) => {
                 self.set_characteristics(*options).map(nothing)

@@ -14,7 +14,7 @@ use super::core::Session;
 use super::dispatch::{Done, Output};
 use crate::error::{Error, Result, state};
 use crate::exec::{Cursor, Scroll, arrow_schema};
-use crate::function::{CursorShown, now_micros};
+use crate::function::CursorShown;
 use crate::plan::Field;
 use crate::plan::cursor::{Declare, Fetch};
 use crate::session::plans::call::Call;
@@ -147,7 +147,7 @@ impl Session {
             text: Arc::clone(prepared.text()),
             columns,
             rows,
-            micros: now_micros(),
+            micros: self.store.time().tell(),
             number: self.cursors.count,
             is_of_block: !self.is_idle(),
             failed: false,

@@ -11,6 +11,7 @@ use crate::function::{
 };
 use crate::session::api::given::Given;
 use remora_storage::pool::{Claim, Ledger};
+use remora_storage::time::DatabaseTime;
 use remora_storage::{DataType, Value};
 use std::sync::Arc;
 
@@ -31,11 +32,12 @@ impl Call {
         session: &Arc<SessionRecord>,
         ledger: &Arc<Ledger>,
         planner: &Arc<SessionPlanner>,
+        time: &Arc<DatabaseTime>,
     ) -> Self {
         Self {
             context: ExecContext {
                 eval: EvalContext {
-                    clock: StatementClock::default(),
+                    clock: StatementClock::of(time),
                     session: Some(Arc::clone(session)),
                     sequences: None,
                     scope: None,

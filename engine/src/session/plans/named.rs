@@ -9,7 +9,7 @@ use super::prepared::{Names, Prepared};
 use crate::bind::{Arguments, bind_arguments, statement_name};
 use crate::error::{Error, Result, state};
 use crate::exec;
-use crate::function::{StatementShown, now_micros};
+use crate::function::StatementShown;
 use crate::parse::PreparedSyntax;
 use crate::session::execute::core::Session;
 use remora_storage::DataType;
@@ -84,7 +84,7 @@ impl Session {
         let named = Named {
             prepared,
             text: Arc::clone(outer.text()),
-            micros: now_micros(),
+            micros: self.store.time().tell(),
             _memory: memory,
         };
         self.named.change().insert(name.to_owned(), named);

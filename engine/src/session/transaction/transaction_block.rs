@@ -25,7 +25,6 @@ use super::savepoints::Savepoints;
 use crate::activity::SessionRecord;
 use crate::error::{Error, Result, state};
 use crate::exec::Transaction;
-use crate::function::now_micros;
 use crate::plan::statement::TransactionOptions;
 use crate::session::execute::core::Session;
 use crate::session::limits::housekeeper::Limit;
@@ -60,8 +59,6 @@ pub(in crate::session) struct TransactionBlock {
     pub(in crate::session) isolation: Isolation,
     /// What was asked for when it began; `None` where the setting decides, as it is when it matters.
     pub(in crate::session) durability: Option<Durability>,
-    /// When it began; `None` for as long as nobody has asked for the time.
-    pub(in crate::session) start_micros: Option<i64>,
     /// The beginning of its first statement, if there are limits.
     pub(in crate::session) began_at: Option<Instant>,
     /// The limit that has ended it, until the client knows.
@@ -93,7 +90,7 @@ impl TransactionBlock {
                     durability: None,
                 };
                 let tx = Transaction::begin(store, options)?;
-                record.begin_block(tx.id().0, self.start_micros, self.isolation, read_only);
+                record.begin_block(tx.id().0, self.isolation, read_only);
                 none.insert(tx)
             }
         })
@@ -180,7 +177,6 @@ impl Session {
         block.read_only = options.read_only.unwrap_or(self.settings.read_only());
         block.isolation = options.isolation.unwrap_or(self.settings.isolation());
         block.durability = options.durability;
-        block.start_micros = None;
     }
 
     /// BEGIN.
@@ -331,7 +327,6 @@ impl Session {
         options.durability = self.block.durability;
         let ended = end(self)?;
         self.open_block(false, options);
-        self.block.start_micros = Some(now_micros());
         Ok(ended)
     }
 

@@ -57,6 +57,7 @@ pub use medium::{Loose, Medium, Tear};
 
 use super::{Disk, DiskFile, io_error, relative};
 use crate::error::{Error, Result};
+use crate::time::TimeSource;
 use event::folder_of;
 use fault::Verdict;
 use file::SimFile;
@@ -517,7 +518,9 @@ impl Disk for SimDisk {
             path: path.to_owned(),
         }))
     }
+}
 
+impl TimeSource for SimDisk {
     fn now(&self) -> SystemTime {
         UNIX_EPOCH + BEGINNING + self.elapsed()
     }

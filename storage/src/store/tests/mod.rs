@@ -16,6 +16,7 @@ mod salvage;
 mod salvage_crash;
 mod schedule;
 mod sequence;
+mod time;
 mod verify;
 
 use crate::catalog::{ForeignAction, ForeignKeyDef, ViewDef};

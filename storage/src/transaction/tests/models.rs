@@ -16,6 +16,7 @@ use super::compact::{close, thaw};
 use super::*;
 use crate::pool::{Pool, PoolOptions};
 use crate::sync::{Fault, check, with_fault};
+use crate::time::DatabaseTime;
 use shuttle::thread;
 
 const SCHEDULES: usize = 150;
@@ -140,7 +141,7 @@ fn pruned() {
         secure_delete: true,
     };
     let pool = Pool::with_options(Ledger::new(256 << 20), options);
-    let core = Core::with_pool(pool, true).unwrap();
+    let core = Core::with_pool(pool, DatabaseTime::default(), true).unwrap();
     create(&core, DataType::Integer);
     let mut tx = core.begin().unwrap();
     insert(&mut tx, 0, 0).unwrap();

@@ -5,6 +5,7 @@ use crate::ids::BLOCK_SLOTS;
 use crate::pool::{Pool, PoolOptions};
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::atomic::{AtomicBool, AtomicU64};
+use crate::time::DatabaseTime;
 use crate::transaction::RowRef;
 use std::collections::BTreeSet;
 use std::thread;
@@ -141,7 +142,7 @@ fn reports_read_the_same_for_as_long_as_they_run() {
         secure_delete: true,
     };
     let pool = Pool::with_options(Ledger::new(256 << 20), options);
-    let core = Core::with_pool(pool, false).unwrap();
+    let core = Core::with_pool(pool, DatabaseTime::default(), false).unwrap();
     create(&core, DataType::Integer);
     let mut tx = core.begin().unwrap();
     for k in 0..ACCOUNTS {

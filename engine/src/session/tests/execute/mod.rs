@@ -4,6 +4,7 @@ use super::*;
 
 mod attempt;
 mod calls;
+mod clock;
 mod conflicts;
 mod durability;
 mod few_rows;
