@@ -184,7 +184,7 @@ impl Options {
     }
 }
 
-/// What time it is.
+/// The time.
 impl Options {
     /// Where the database learns what time it is, by itself from the system: for tests of what happens with time
     /// ([`testing::ManualTime`](crate::testing::ManualTime)). On a simulated disk it is by itself the disk's.

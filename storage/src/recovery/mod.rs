@@ -108,7 +108,7 @@ pub struct RecoveryOptions {
     /// How long a commit that nobody waits for may be at risk; `None` where nothing runs in the
     /// background.
     pub loss_window: Option<Duration>,
-    /// What time it is.
+    /// The source of the time.
     pub time: Arc<dyn TimeSource>,
     /// Whether the wall clock is right where files are far ahead of it.
     pub accept_clock: bool,

@@ -205,7 +205,7 @@ impl Store {
         self.inner.is_closed()
     }
 
-    /// What time it is.
+    /// The time of the database.
     pub fn time(&self) -> &Arc<DatabaseTime> {
         self.inner.core.time()
     }

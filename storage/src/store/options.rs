@@ -79,7 +79,7 @@ pub struct StoreOptions {
     pub recovery: RecoveryMode,
     /// Who is told how far recovery is.
     pub on_recovery: Option<RecoveryListener>,
-    /// What time it is; `None` for the clocks of the disk, which are the system's unless it is simulated.
+    /// The source of the time; `None` for the clocks of the disk, which are the system's unless it is simulated.
     pub time: Option<Arc<dyn TimeSource>>,
     /// Whether the wall clock is right also where the files say that it is later than that: by itself time never goes
     /// back. What has expired meanwhile and was not cleared away comes back.

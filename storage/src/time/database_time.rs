@@ -5,7 +5,7 @@
 //!        = hand + half of that                        where it was found far ahead, until the wall clock has caught up
 //! ```
 //!
-//! What has expired must stay so. So time is taken from a clock that cannot be set, and the wall clock only moves it
+//! Rows that have expired must stay so. So time is taken from a clock that cannot be set, and the wall clock only moves it
 //! forward: who asks for the time, and finds that nobody has compared the two for a second, does. Nobody else writes what
 //! others read.
 //!
@@ -41,14 +41,14 @@ pub struct DatabaseTime {
     /// From when on the steady clock counts.
     origin: Instant,
     hand: AtomicI64,
-    /// What the steady clock said when the wall clock was looked at last.
+    /// The steady clock as it was when the wall clock was looked at last.
     compared: AtomicI64,
     told: AtomicBool,
     /// Whether the wall clock is right, wherever files are ahead of it.
     accepts_wall: bool,
 }
 
-/// What is to be added to the steady clock, twice, and one more where only half of that counts.
+/// The time at the origin, twice, and one more where the steady clock counts half since then.
 #[derive(Clone, Copy)]
 struct Hand(i64);
 

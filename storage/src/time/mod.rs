@@ -1,10 +1,12 @@
-//! What time it is: where a database learns it ([`TimeSource`]), and what it makes of it ([`DatabaseTime`]).
+//! Time: where a database learns it ([`TimeSource`]), and what it makes of it ([`DatabaseTime`]).
 //!
 //! Commit order is another matter: timestamps are numbers of the timeline ([`crate::mvcc::Timeline`]), and nobody asks what
 //! time it was for them.
 
 mod database_time;
 mod manual;
+#[cfg(all(test, feature = "shuttle"))]
+mod models;
 
 pub use database_time::{DatabaseTime, TIME_MAX};
 pub use manual::ManualTime;

@@ -115,7 +115,7 @@ impl Core {
         )
     }
 
-    /// The same, with a pool and a time of the caller's choice.
+    /// Makes an empty database with a pool and a time of the caller's choice.
     pub fn with_pool(
         pool: Arc<Pool>,
         time: DatabaseTime,
@@ -187,7 +187,7 @@ impl Core {
         }
     }
 
-    /// What time it is.
+    /// The time of the database.
     pub fn time(&self) -> &Arc<DatabaseTime> {
         &self.time
     }

@@ -95,7 +95,7 @@ pub struct Transaction {
     core: Arc<Core>,
     registration: Registration,
     options: TransactionOptions,
-    /// What time it is for it; of no use before its snapshot was taken, and so it is not read before.
+    /// Its time, which is never read before its snapshot is taken.
     time: Option<i64>,
     command: u64,
     /// The catalog of the snapshot.
@@ -139,13 +139,13 @@ impl Transaction {
         self.options
     }
 
-    /// What time it is for it, in microseconds since 1970, once somebody has asked.
+    /// Its time, in microseconds since 1970, once somebody has asked.
     #[inline]
     pub fn time(&self) -> Option<i64> {
         self.time
     }
 
-    /// Says what time it is for it, from now to its end.
+    /// Sets its time, from now to its end.
     pub fn set_time(&mut self, micros: i64) {
         self.time = Some(micros);
     }

@@ -28,7 +28,7 @@ pub const CLOSING_MARK_LEN: usize = PROLOGUE_LEN + 24;
 /// Bytes of one that does not say how late it was.
 const TIMELESS_LEN: usize = PROLOGUE_LEN + 16;
 
-/// What a closing mark says.
+/// A closing mark.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ClosingMark {
     /// Of which database.

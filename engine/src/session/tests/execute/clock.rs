@@ -1,4 +1,4 @@
-//! What time it is: one time a transaction, taken when its snapshot is there already, and never before one that was told.
+//! The time of a transaction: there is one, taken when its snapshot is there already, and never before one that was told.
 
 use super::*;
 use crate::Options;
