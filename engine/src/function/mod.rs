@@ -123,7 +123,7 @@ pub(crate) use search_path::{
 pub(crate) use sequence::{SequenceScope, SessionSequences};
 pub(crate) use sequence::{find as find_sequence, name_of as sequence_name};
 pub(crate) use setting::{CursorShown, SessionScope, StatementShown};
-pub(crate) use statement_clock::StatementClock;
+pub(crate) use statement_clock::{StatementClock, Times};
 pub(crate) use system::is_ignored;
 pub(crate) use unicode::{Notation, unescape};
 

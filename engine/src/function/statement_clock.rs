@@ -1,6 +1,6 @@
 //! The clock as one statement reads it: once, and only if something asks.
 //!
-//! Reading a clock can cost as much as finding a row, and most statements by key never ask for the time. So the first who
+//! Times a clock can cost as much as finding a row, and most statements by key never ask for the time. So the first who
 //! asks reads it, for all. A copy shares the answer: it asks before it is made.
 //!
 //! A transaction has one time as well: that of its first statement to ask. Since its snapshot is older than that, `now()` is
@@ -19,9 +19,26 @@ const UNREAD: i64 = i64::MIN;
 pub(crate) struct StatementClock {
     /// The database's; `None` for a clock that stands still.
     time: Option<Arc<DatabaseTime>>,
+    /// Of the statement that runs.
+    pub(crate) times: Times,
+}
+
+/// The times that one statement has.
+#[derive(Debug)]
+pub(crate) struct Times {
     statement: AtomicI64,
     /// `None` for a statement that is a transaction of its own, or the first in its transaction to ask.
     transaction: Option<i64>,
+}
+
+impl Times {
+    /// Of a statement that begins now, in a transaction whose time is `transaction`, if it has one yet.
+    pub(crate) fn starting(transaction: Option<i64>) -> Self {
+        Self {
+            statement: AtomicI64::new(UNREAD),
+            transaction,
+        }
+    }
 }
 
 impl StatementClock {
@@ -29,34 +46,29 @@ impl StatementClock {
     pub(crate) fn of(time: &Arc<DatabaseTime>) -> Self {
         Self {
             time: Some(Arc::clone(time)),
-            statement: AtomicI64::new(UNREAD),
-            transaction: None,
+            times: Times::starting(None),
         }
-    }
-
-    /// From now on it is that of a statement that begins now, in a transaction whose time is `transaction`, if it has one
-    /// yet.
-    pub(crate) fn begin(&mut self, transaction: Option<i64>) {
-        *self.statement.get_mut() = UNREAD;
-        self.transaction = transaction;
     }
 
     /// A clock that stands still.
     pub(crate) fn at(micros: i64) -> Self {
         Self {
             time: None,
-            statement: AtomicI64::new(micros),
-            transaction: None,
+            times: Times {
+                statement: AtomicI64::new(micros),
+                transaction: None,
+            },
         }
     }
 
     /// The statement's start.
     pub(crate) fn statement_start(&self) -> i64 {
         // Relaxed: the number is all there is.
-        match self.statement.load(Relaxed) {
+        match self.times.statement.load(Relaxed) {
             UNREAD => {
                 let now = self.time.as_ref().map_or(0, |time| time.tell());
                 let first = self
+                    .times
                     .statement
                     .compare_exchange(UNREAD, now, Relaxed, Relaxed);
                 first.map_or_else(|earlier| earlier, |_| now)
@@ -67,12 +79,13 @@ impl StatementClock {
 
     /// The statement's start, if it has asked.
     pub(crate) fn read_at(&self) -> Option<i64> {
-        Some(self.statement.load(Relaxed)).filter(|micros| *micros != UNREAD)
+        Some(self.times.statement.load(Relaxed)).filter(|micros| *micros != UNREAD)
     }
 
     /// The transaction's time: `now()`.
     pub(crate) fn transaction_start(&self) -> i64 {
-        self.transaction.unwrap_or_else(|| self.statement_start())
+        let known = self.times.transaction;
+        known.unwrap_or_else(|| self.statement_start())
     }
 
     /// This moment, which goes on.
@@ -93,8 +106,10 @@ impl Clone for StatementClock {
     fn clone(&self) -> Self {
         Self {
             time: self.time.clone(),
-            statement: AtomicI64::new(self.statement_start()),
-            transaction: self.transaction,
+            times: Times {
+                statement: AtomicI64::new(self.statement_start()),
+                transaction: self.times.transaction,
+            },
         }
     }
 }
@@ -125,12 +140,12 @@ mod tests {
     fn a_transaction_keeps_its_own_time() {
         let (source, mut clock) = clock();
         source.advance(Duration::from_micros(8));
-        clock.begin(Some(7));
+        clock.times = Times::starting(Some(7));
         assert_eq!(clock.read_at(), None);
         assert_eq!(clock.transaction_start(), 7);
         assert_eq!(clock.statement_start(), 8);
         assert_eq!(clock.read_at(), Some(8));
-        clock.begin(None);
+        clock.times = Times::starting(None);
         assert_eq!(clock.transaction_start(), 8);
     }
 }

@@ -27,7 +27,7 @@ use super::schema_elements;
 use crate::error::Result;
 use crate::exec::Transaction;
 use crate::exec::{self, ExecContext};
-use crate::function::{Needs, SequenceScope, SessionScope};
+use crate::function::{Needs, SequenceScope, SessionScope, Times};
 use crate::plan::statement::Planned;
 use crate::session::plans::call::Call;
 use crate::session::plans::prepared::{Names, Prepared};
@@ -88,7 +88,7 @@ impl Session {
             true => self.record.runs_alone(tx.id().0, isolation, changes),
             false => self.record.runs_in_block(tx.id().0, read_only),
         }
-        call.context.eval.clock.begin(tx.time());
+        call.context.eval.clock.times = Times::starting(tx.time());
         if let Some(scope) = &scope {
             call.context.eval.scope = Some(Arc::clone(scope) as Arc<dyn SessionScope>);
             call.use_sequences((tx, &self.path), read_only, is_synchronous, &self.sequences);
