@@ -57,6 +57,8 @@ pub const FEATURE_COLLATIONS: u32 = 1 << 18;
 pub const FEATURE_BULK_DELETIONS: u32 = 1 << 19;
 /// Frames and closing marks may say what time it was.
 pub const FEATURE_TIMES: u32 = 1 << 20;
+/// Rows of tables may expire.
+pub const FEATURE_EXPIRY: u32 = 1 << 21;
 /// The feature bits that this build knows, and sets in all files that it writes.
 pub const FEATURES_KNOWN: u32 = FEATURE_RICH_CATALOG
     | FEATURE_BLOCK_IMAGES
@@ -76,7 +78,8 @@ pub const FEATURES_KNOWN: u32 = FEATURE_RICH_CATALOG
     | FEATURE_VARIADIC
     | FEATURE_COLLATIONS
     | FEATURE_BULK_DELETIONS
-    | FEATURE_TIMES;
+    | FEATURE_TIMES
+    | FEATURE_EXPIRY;
 /// Bytes of the prologue.
 pub const PROLOGUE_LEN: usize = 36;
 

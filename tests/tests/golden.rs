@@ -64,6 +64,7 @@ stories! {
     enums_durable,
     exact_numbers,
     explain_analyze,
+    expiry,
     failed_statement,
     first_of_many,
     first_rows,

@@ -239,6 +239,7 @@ impl<'a> Binder<'a> {
             return Err(Error::new(state::UNDEFINED_COLUMN, message).at(place(ident.span)));
         };
         let id = column.id;
+        altered.refuse_expiry(id, place(ident.span))?;
         let computed = computed_from(self.catalog, table, id)?;
         let dependents = self.without_column(&altered.entry, id, &computed, cascade)?;
         if !computed.is_empty() {

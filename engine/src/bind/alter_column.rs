@@ -153,6 +153,7 @@ impl<'a> Binder<'a> {
         }
         let id = column.id;
         self.refuse_retyping(&altered.entry, id, &column.name, at)?;
+        altered.refuse_expiry(id, at)?;
         refuse_retyping_of_source(self.catalog, &altered.draft.table, position, at)?;
         let column = &mut altered.draft.table.columns[position];
         let value = match using {

@@ -18,8 +18,8 @@ use sqlparser::ast;
 use std::collections::BTreeSet;
 
 /// The columns of a table, numbered by position.
-pub(super) fn positions(table: &str, columns: &[ColumnDef]) -> Scope {
-    let columns = columns
+pub(super) fn positions(table: &str, defs: &[ColumnDef]) -> Scope {
+    let columns = defs
         .iter()
         .enumerate()
         .map(|(position, column)| ScopeColumn {
@@ -29,7 +29,7 @@ pub(super) fn positions(table: &str, columns: &[ColumnDef]) -> Scope {
             data_type: column.data_type,
             bare: !column.is_hidden(),
         });
-    Scope::of(table.to_owned(), None, columns)
+    Scope::of(table.to_owned(), None, columns).leaving_out(defs.iter().enumerate())
 }
 
 /// What a column is when nothing is given for it.

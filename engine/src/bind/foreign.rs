@@ -117,6 +117,7 @@ impl Binder<'_> {
             not_valid: written.not_valid,
             set_columns,
         };
+        check_reference(&def, parent.table).map_err(|error| error.at(at))?;
         Ok(NewForeignKey { def, own_index })
     }
 
@@ -387,4 +388,33 @@ fn check_permanence(table: &TableDef, parent: &TableDef, at: Option<Position>) -
     };
     let message = format!("constraints on {kind} tables may reference only {kind} tables");
     Err(Error::new(state::INVALID_TABLE_DEFINITION, message).at(at))
+}
+
+/// Refuses a foreign key to a table whose rows expire, if it would keep them from that.
+///
+/// # Errors
+/// 0A000
+fn check_reference(key: &ForeignKeyDef, parent: &TableDef) -> Result<()> {
+    match parent.expiry {
+        Some(_) => refuse_hold(key, &parent.name),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a foreign key that would keep rows of its parent from expiring.
+///
+/// # Errors
+/// 0A000
+pub(super) fn refuse_hold(key: &ForeignKeyDef, parent: &str) -> Result<()> {
+    use ForeignAction::{NoAction, Restrict};
+    if !matches!(key.on_delete, NoAction | Restrict) {
+        return Ok(());
+    }
+    let message = format!(
+        "foreign key \"{}\" would keep rows of \"{parent}\" from expiring",
+        key.name
+    );
+    Err(Error::new(state::FEATURE_NOT_SUPPORTED, message).with_hint(
+        "Say what becomes of rows that refer to one that expires: ON DELETE CASCADE, SET NULL or SET DEFAULT.",
+    ))
 }

@@ -10,15 +10,15 @@ use super::relation::CATALOG_PATH;
 use super::scope::Scope;
 use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
-use crate::function::Located;
 use crate::function::host_table::HostTable;
+use crate::function::{ArgumentType, Located, resolve};
 use crate::parse::{given, place, refuse};
-use crate::plan::Expr;
 use crate::plan::lock::RowLock;
 use crate::plan::logical::{Access, Logical, Scan};
 use crate::plan::virtual_scan::VirtualScan;
+use crate::plan::{Expr, ExprKind};
 use crate::system::SystemTable;
-use remora_storage::catalog::{Catalog, TableEntry};
+use remora_storage::catalog::{Catalog, TableDef, TableEntry};
 use remora_storage::{ColumnId, DataType, SchemaId, TypeId};
 use sqlparser::ast::{self, TableFactor};
 use std::sync::Arc;
@@ -384,9 +384,9 @@ impl<'a> Binder<'a> {
         Scan {
             table: Arc::clone(entry),
             computed: keys_of(self.catalog, entry, &columns),
-            columns,
             row_id: row_id.then(|| self.columns.add("row id", DataType::BigInt)),
-            filter: Vec::new(),
+            filter: alive(&entry.def, &columns).into_iter().collect(),
+            columns,
             skips_locked: false,
             read_max: None,
             access: Access::Table { bounds: Vec::new() },
@@ -423,6 +423,29 @@ impl<'a> Binder<'a> {
     }
 }
 
+/// Which rows of a table are there, over the columns of a scan of it; `None` where none expire.
+fn alive(table: &TableDef, columns: &[(usize, ColumnId)]) -> Option<Expr> {
+    let expiry = table.expiry.as_ref()?;
+    let (number, _) = *columns.iter().find(|(_, id)| *id == expiry.column)?;
+    let column = &table.columns[table.position(expiry.column)?];
+    let moment = DataType::TimestampTz;
+    let call = |name: &str, arguments: Vec<Expr>, returns: DataType| {
+        let types: Vec<ArgumentType> = arguments.iter().map(|one| Some(one.data_type)).collect();
+        let found = resolve(name, &types).expect("the functions of moments are there");
+        Expr::call(found.overload, arguments, returns)
+    };
+    let now = call("now", Vec::new(), moment);
+    let expires = Expr::column(number, moment);
+    let later = call(">", vec![expires.clone(), now], DataType::Boolean);
+    Some(match column.not_null {
+        true => later,
+        false => {
+            let never = Expr::new(ExprKind::IsNull(Box::new(expires)), DataType::Boolean);
+            Expr::new(ExprKind::Or(vec![never, later]), DataType::Boolean)
+        }
+    })
+}
+
 /// What a table's hidden columns are computed from, over the columns of a scan.
 fn keys_of(
     catalog: &Catalog,
@@ -446,11 +469,12 @@ fn hidden(shown: &str, table: &Located) -> Option<String> {
 
 /// What names mean in a scan.
 pub(super) fn table_scope(scan: &Scan, shown: String, hides: Option<String>) -> Scope {
-    let columns = scan.columns.iter().zip(&scan.table.def.columns);
+    let numbers = scan.columns.iter().map(|(number, _)| *number);
+    let columns = numbers.zip(&scan.table.def.columns);
     let columns = columns.filter(|(_, column)| !column.is_hidden());
-    let columns =
-        columns.map(|((number, _), column)| (column.name.clone(), *number, column.data_type));
-    Scope::named(&shown, hides, columns)
+    let named = columns.clone();
+    let named = named.map(|(number, column)| (column.name.clone(), number, column.data_type));
+    Scope::named(&shown, hides, named).leaving_out(columns)
 }
 
 /// Applies `AS shown(a, b, ..)`.

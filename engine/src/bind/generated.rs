@@ -196,13 +196,19 @@ impl Binder<'_> {
         generated_of(self.catalog, table, None)
     }
 
-    /// What follows from assignments: the generated columns that are computed anew, those included that
+    /// What follows from assignments: a row's time begins anew where it expires; the generated columns that are computed anew, those included that
     /// are set to DEFAULT, which are no assignments from then on; and the checks that name any of them all.
     pub(super) fn follows(
         &mut self,
         table: &TableDef,
         assignments: &mut Vec<(usize, Expr)>,
     ) -> Result<Follows> {
+        if let Some(position) = reset_column(table)
+            && assignments.iter().all(|(other, _)| *other != position)
+        {
+            let anew = self.default_value(&table.columns[position])?;
+            assignments.push((position, anew));
+        }
         let mut written: BTreeSet<usize> = assignments.iter().map(|(p, _)| *p).collect();
         let generated = generated_of(self.catalog, table, Some(&written))?;
         assignments.retain(|(position, _)| table.columns[*position].generated.is_none());
@@ -211,4 +217,10 @@ impl Binder<'_> {
         let generated = generated.map(|(position, expr)| (table.columns[position].id, expr));
         Ok((generated.collect(), self.checks(table, Some(&written))?))
     }
+}
+
+/// The column that an UPDATE sets besides, because it begins a row's time anew.
+fn reset_column(table: &TableDef) -> Option<usize> {
+    let expiry = table.expiry.as_ref().filter(|expiry| expiry.resets)?;
+    table.position(expiry.column)
 }

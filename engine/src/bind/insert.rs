@@ -374,7 +374,7 @@ pub(super) fn targets_at(
     let table = written.table;
     if paths.is_empty() {
         return Ok(Targets {
-            positions: table.shown().map(|(position, _)| position).collect(),
+            positions: table.listed().map(|(position, _)| position).collect(),
             names: Vec::new(),
         });
     }

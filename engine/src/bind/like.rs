@@ -37,7 +37,7 @@ impl<'a> Binder<'a> {
         }
         let entry = self.table(&relation, at)?;
         let mut ids = Vec::with_capacity(entry.def.columns.len());
-        for (_, column) in entry.def.shown() {
+        for (_, column) in entry.def.listed() {
             let position = draft.push_column(&column.name, column.data_type, at)?;
             ids.push((column.id, draft.table.columns[position].id));
             self.like_column(draft, (position, column), (&entry, like))?;

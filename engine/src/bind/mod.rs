@@ -47,6 +47,7 @@ mod distinct;
 mod domain;
 mod draft;
 mod element;
+mod expiry;
 mod explain;
 mod expr;
 mod foreign;
@@ -234,10 +235,7 @@ fn bind_within(
             let statement = binder.set_schema(syntax)?;
             (LogicalStatement::Done(statement), syntax.tag)
         }
-        Syntax::SetParameters(syntax) => {
-            let statement = binder.set_parameters(syntax)?;
-            (LogicalStatement::Done(statement), syntax.of.tag())
-        }
+        Syntax::SetParameters(syntax) => (binder.set_parameters(syntax)?, syntax.of.tag()),
         Syntax::SetConstraints(set) => {
             let statement = LogicalStatement::Done(binder.set_constraints(set)?);
             (statement, "SET CONSTRAINTS")

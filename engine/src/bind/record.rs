@@ -47,14 +47,10 @@ impl<'a> Binder<'a> {
             );
         }
         let entry = self.catalog.table_by_id(id)?;
-        let columns = entry
-            .def
-            .columns
-            .iter()
-            .filter(|column| !column.is_hidden());
+        let columns = entry.def.listed();
         Some(
             columns
-                .map(|column| field(&column.name, column.data_type))
+                .map(|(_, column)| field(&column.name, column.data_type))
                 .collect(),
         )
     }

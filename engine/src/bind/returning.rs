@@ -59,6 +59,8 @@ impl<'a> Binder<'a> {
         for (named, column) in columns.iter().zip(&entry.def.columns) {
             self.columns.collations.set(named.column, of_def(column));
         }
+        let numbers: Vec<usize> = columns.iter().map(|named| named.column).collect();
         Scope::of(shown.to_owned(), hides, columns)
+            .leaving_out(numbers.into_iter().zip(&entry.def.columns))
     }
 }

@@ -6,6 +6,7 @@
 
 use super::name;
 use crate::error::{Error, Position, Result, state};
+use remora_storage::catalog::ColumnDef;
 use remora_storage::{DataType, TypeId};
 
 /// A column that can be named.
@@ -80,6 +81,16 @@ impl Scope {
             tables: vec![(table, hides)],
             ..Self::default()
         }
+    }
+
+    /// Leaves columns out of `*` that are unlisted in their table; `columns` are this scope's with their numbers.
+    pub(crate) fn leaving_out<'c>(
+        mut self,
+        columns: impl IntoIterator<Item = (usize, &'c ColumnDef)>,
+    ) -> Self {
+        let unlisted = columns.into_iter().filter(|(_, column)| column.unlisted);
+        self.unlisted.extend(unlisted.map(|(number, _)| number));
+        self
     }
 
     /// Puts another scope behind this one.

@@ -8,8 +8,7 @@ use super::foreign::WrittenKey;
 use super::generated::set_generated;
 use super::index::{Names, index_kind, test_included, test_order};
 use super::relation::already_exists;
-use super::storage_parameter::test_of_table;
-use super::{Binder, name};
+use super::{Binder, name, storage_parameter};
 use crate::error::{Error, Position, Result, state};
 use crate::function::Located;
 use crate::parse::{NULLS_NOT_DISTINCT, SequenceOptions, USING_HASH, like_of, place, refuse};
@@ -25,7 +24,7 @@ impl<'a> Binder<'a> {
     pub(super) fn create_table(&mut self, create: &'a ast::CreateTable) -> Result<Statement> {
         let at = name::object_place(&create.name);
         refuse_clauses(create, at)?;
-        test_of_table(&create.table_options, at)?;
+        let expiry = storage_parameter::of_table(&create.table_options, at)?;
         let located = self.new_relation(&create.name, create.temporary)?;
         let is_system = self.system_table(&located).is_some();
         if is_system || self.relation_exists(&located) && !create.if_not_exists {
@@ -60,6 +59,7 @@ impl<'a> Binder<'a> {
         for constraint in &create.constraints {
             self.table_constraint(&mut draft, constraint, at)?;
         }
+        self.expire(&mut draft, expiry, at)?;
         self.finish(draft, create.if_not_exists)
     }
 

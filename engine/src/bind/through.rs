@@ -82,7 +82,7 @@ impl<'t> Written<'t> {
     /// The columns that rows are inserted into where none are named, as far as there is a value for each.
     pub(super) fn all(&self, values: usize) -> Result<Vec<usize>> {
         let Some(through) = self.through else {
-            return Ok(self.table.shown().map(|(position, _)| position).collect());
+            return Ok(self.table.listed().map(|(position, _)| position).collect());
         };
         let columns = through.columns.iter().take(values);
         let idents = columns.map(|(name, _)| ast::Ident::with_quote('"', name));

@@ -60,7 +60,7 @@ impl Database {
         let sessions = Sessions::new(&options.limits, Durability::Memory);
         let options = options.durability(Durability::Memory);
         let (store, recovery) = Store::load(directory.as_ref(), options.into())?;
-        Ok(Self::new(store, None, recovery, sessions))
+        Self::new(store, None, recovery, sessions)
     }
 
     /// Copies the database as it is at one moment into bytes. The memory budget must have room for them
@@ -101,6 +101,6 @@ impl Database {
         let sessions = Sessions::new(&options.limits, Durability::Memory);
         let options = options.durability(Durability::Memory);
         let store = Store::deserialize(bytes, options.into())?;
-        Ok(Self::new(store, None, RecoveryReport::default(), sessions))
+        Self::new(store, None, RecoveryReport::default(), sessions)
     }
 }

@@ -72,7 +72,7 @@ impl Database {
             created: true,
             ..RecoveryReport::default()
         };
-        Ok(Self::new(store, None, recovery, sessions))
+        Self::new(store, None, recovery, sessions)
     }
 
     /// Opens the database in a directory; makes both if they are missing. What a crash has left is
@@ -96,7 +96,7 @@ impl Database {
         let (store, recovery) = Store::open(directory, options.into())?;
         let sessions = Sessions::new(&limits, store.durability());
         let directory = Some(directory.to_owned());
-        Ok(Self::new(store, directory, recovery, sessions))
+        Self::new(store, directory, recovery, sessions)
     }
 
     fn new(
@@ -104,19 +104,26 @@ impl Database {
         directory: Option<PathBuf>,
         recovery: RecoveryReport,
         sessions: Arc<Sessions>,
-    ) -> Self {
+    ) -> Result<Self> {
+        if store
+            .catalog()
+            .tables()
+            .any(|table| table.def.expiry.is_some())
+        {
+            sessions.sweeper.start(&store)?;
+        }
         sessions.note_opening(Opening {
             report: recovery.clone(),
             disk: store.disk().cloned(),
         });
-        Self {
+        Ok(Self {
             store,
             origin: Arc::new(Origin {
                 directory,
                 recovery,
             }),
             sessions,
-        }
+        })
     }
 
     /// Opens or makes the database on any disk; on a [`remora_storage::disk::SimDisk`] a program can be
@@ -145,7 +152,7 @@ impl Database {
         let limits = options.limits.clone();
         let (store, recovery) = Store::open_on(disk, options.into())?;
         let sessions = Sessions::new(&limits, store.durability());
-        Ok(Self::new(store, None, recovery, sessions))
+        Self::new(store, None, recovery, sessions)
     }
 
     /// A new connection. Connections are cheap; give each thread its own.
@@ -264,6 +271,12 @@ impl Database {
         self.store.collect_garbage();
     }
 
+    /// The store beneath.
+    #[cfg(test)]
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// How many statements run, or wait for their turn.
     #[cfg(test)]
     pub(crate) fn running(&self) -> usize {
@@ -285,9 +298,42 @@ impl Database {
         self.store.durability()
     }
 
-    /// Does what the engine's threads would do now about durability, for a database that has none
-    /// ([`Options::manual_maintenance`]): makes commits durable that nobody waits for, if
-    /// [`Options::loss_window`] was set and half of it is over, and writes a checkpoint if one is due.
+    /// Says that the wall clock is right, however far it has jumped: rows that have expired by it may be cleared away from now
+    /// on.
+    ///
+    /// ```
+    /// use remora::testing::ManualTime;
+    /// use remora::{Database, Options};
+    /// use std::sync::Arc;
+    /// use std::time::{Duration, UNIX_EPOCH};
+    ///
+    /// let time = ManualTime::at(UNIX_EPOCH);
+    /// let options = Options::new().time_source(Arc::new(time.clone())).manual_maintenance(true);
+    /// let db = Database::in_memory_with(options)?;
+    /// let conn = db.connect()?;
+    /// conn.execute("CREATE TABLE t (n INT) WITH (ttl_expire_after = '1 minute')", [])?;
+    /// conn.execute("INSERT INTO t VALUES (1)", [])?;
+    /// let ttl = |column: &str| {
+    ///     let sql = format!("SELECT {column} FROM remora_ttl");
+    ///     conn.query_row(&sql, [], |row| row.get::<_, i64>(0))
+    /// };
+    ///
+    /// time.advance(Duration::from_secs(1));
+    /// time.set(UNIX_EPOCH + Duration::from_secs(24 * 3600));
+    /// db.run_background()?;
+    /// assert_eq!((ttl("live")?, ttl("expired")?, ttl("swept")?), (0, 1, 0));
+    /// db.confirm_clock();
+    /// db.run_background()?;
+    /// assert_eq!((ttl("expired")?, ttl("swept")?), (0, 1));
+    /// # Ok::<(), remora::Error>(())
+    /// ```
+    pub fn confirm_clock(&self) {
+        self.store.time().confirm();
+    }
+
+    /// Does what the engine's threads would do now, for a database that has none ([`Options::manual_maintenance`]): makes
+    /// commits durable that nobody waits for, if [`Options::loss_window`] was set and half of it is over, writes a checkpoint
+    /// if one is due, and deletes rows that have expired.
     /// Whoever simulates a disk and its clock calls it as time passes.
     ///
     /// ```
@@ -314,6 +360,7 @@ impl Database {
     /// # Errors
     /// 25006 where the log has failed.
     pub fn run_background(&self) -> Result<()> {
+        self.sessions.sweeper.sweep(self.store.core())?;
         Ok(self.store.run_background()?)
     }
 

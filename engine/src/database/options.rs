@@ -145,6 +145,7 @@ impl Options {
     #[must_use]
     pub fn manual_maintenance(mut self, manual: bool) -> Self {
         self.store.manual_maintenance = manual;
+        self.limits.manual_maintenance = manual;
         self
     }
 

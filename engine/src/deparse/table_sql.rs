@@ -5,7 +5,7 @@ use super::name_sql::{collation_sql, qualified, qualified_type};
 use super::sequence_sql::{next_number, sequence_options};
 use crate::function::{quoted, written_modifier};
 use remora_storage::catalog::{
-    Catalog, CheckDef, ColumnDef, ForeignKeyDef, Identity, TableDef, TableEntry,
+    Catalog, CheckDef, ColumnDef, Expiry, ForeignKeyDef, Identity, TableDef, TableEntry,
 };
 use std::fmt::Write;
 
@@ -25,7 +25,19 @@ pub(super) fn table_sql(
     later: impl Fn(&ForeignKeyDef) -> bool,
 ) -> String {
     let def = &entry.def;
-    let mut parts: Vec<String> = def.shown().map(|(_, c)| column_sql(catalog, c)).collect();
+    let expiry = def.expiry.as_deref();
+    let columns = def.listed().map(|(_, column)| match expiry {
+        // Its default follows from the parameter.
+        Some(expiry) if expiry.column == column.id => {
+            let bare = ColumnDef {
+                default: None,
+                ..column.clone()
+            };
+            column_sql(catalog, &bare)
+        }
+        _ => column_sql(catalog, column),
+    });
+    let mut parts: Vec<String> = columns.collect();
     let constraints = entry.indexes.iter().filter(|i| i.def.constraint.is_some());
     parts.extend(constraints.map(|index| named(&index.def.name, &key_sql(def, &index.def))));
     let checks = def.checks.iter().filter(|check| !check.not_valid);
@@ -38,7 +50,17 @@ pub(super) fn table_sql(
     let body = parts.join(",\n    ");
     let gap = if body.is_empty() { "" } else { "\n    " };
     let name = qualified(catalog, def.schema, &def.name);
-    format!("CREATE TABLE {name} ({gap}{body}\n);")
+    let parameters = expiry.map(expiry_sql).unwrap_or_default();
+    format!("CREATE TABLE {name} ({gap}{body}\n){parameters};")
+}
+
+fn expiry_sql(expiry: &Expiry) -> String {
+    let reset = if expiry.resets {
+        ""
+    } else {
+        ", ttl_reset = 'insert'"
+    };
+    format!(" WITH (ttl_expire_after = '{}'{reset})", expiry.after)
 }
 
 pub(super) fn named_check(check: &CheckDef) -> String {

@@ -67,7 +67,7 @@ pub(crate) use copy::{copy_from, copy_to};
 pub(crate) use cursor::{Cursor, arrow_schema};
 pub(crate) use ddl::alter::{alter_table, structure};
 pub(crate) use ddl::sequence::alter_sequence;
-pub(crate) use dml::{Changes, Shown, delete, empty, insert, merge, truncate, update};
+pub(crate) use dml::{Changes, Shown, delete, empty, insert, merge, sweep, truncate, update};
 pub(crate) use memory::Held;
 pub(crate) use memory::Reliefs;
 pub(crate) use meter::Profiling;

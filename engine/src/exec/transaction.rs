@@ -2,9 +2,10 @@
 
 use super::referential::Deferred;
 use crate::error::Result;
-use remora_storage::transaction::Committed;
+use remora_storage::transaction::{Committed, Core};
 use remora_storage::{Store, TransactionOptions, transaction};
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 /// A running transaction; dropped without commit, it is rolled back.
 #[derive(Debug)]
@@ -19,6 +20,14 @@ impl Transaction {
     pub(crate) fn begin(store: &Store, options: TransactionOptions) -> Result<Self> {
         Ok(Self {
             storage: store.begin_with(options)?,
+            deferred: None,
+        })
+    }
+
+    /// Begins one of the engine's own.
+    pub(crate) fn begin_on(core: &Arc<Core>, options: TransactionOptions) -> Result<Self> {
+        Ok(Self {
+            storage: core.begin_with(options)?,
             deferred: None,
         })
     }

@@ -31,6 +31,7 @@ mod limits;
 mod plans;
 mod sessions;
 mod settings;
+mod sweeper;
 #[cfg(test)]
 mod tests;
 mod transaction;

@@ -11,11 +11,13 @@
 use super::Connection;
 use super::limits::admission::Admission;
 use super::limits::housekeeper::Housekeeper;
+use super::plans::session_planner::SessionPlanner;
 use super::plans::shared_plans::SharedPlans;
 use super::settings::value;
 use super::settings::{
     IDLE_TIMEOUT, LOCK_TIMEOUT, Presets, STATEMENT_TIMEOUT, SYNCHRONOUS_COMMIT, TRANSACTION_TIMEOUT,
 };
+use super::sweeper::Sweeper;
 use crate::activity::{Activity, Opening, Request};
 use crate::error::Result;
 use crate::function::host::HostFunctions;
@@ -38,6 +40,8 @@ pub(crate) struct Limits {
     pub(crate) transaction_timeout: Option<Duration>,
     pub(crate) lock_timeout: Option<Duration>,
     pub(crate) idle_in_transaction_session_timeout: Option<Duration>,
+    /// Whether nothing runs in the background.
+    pub(crate) manual_maintenance: bool,
 }
 
 /// What the sessions of a database have in common.
@@ -47,6 +51,7 @@ pub(crate) struct Sessions {
     pub(super) housekeeper: Housekeeper,
     pub(super) admission: Option<Arc<Admission>>,
     pub(super) plans: SharedPlans,
+    pub(crate) sweeper: Sweeper,
     /// The values that settings have to begin with.
     pub(super) presets: Presets,
     /// The functions of the host that connections begin with.
@@ -75,6 +80,7 @@ impl Sessions {
         Arc::new(Self {
             plans: SharedPlans::new(&activity),
             activity,
+            sweeper: Sweeper::new(limits.manual_maintenance, Arc::<SessionPlanner>::default()),
             housekeeper: Housekeeper::default(),
             admission: limits.active_statements.map(Admission::new),
             presets: presets.into(),

@@ -20,6 +20,7 @@ mod recovery;
 mod session;
 mod storage;
 mod table;
+mod ttl;
 mod view;
 
 use table::{Column, Definition, Row, SystemContext};
@@ -46,6 +47,7 @@ static TABLES: &[&Definition] = &[
     &recovery::RECOVERY,
     &recovery::RECOVERY_LOSSES,
     &storage::TABLES,
+    &ttl::TTL,
     &activity::TRANSACTIONS,
     &pg_catalog::NAMESPACE,
     &pg_catalog::CLASS,

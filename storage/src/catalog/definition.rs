@@ -19,7 +19,7 @@ pub struct TableDef {
     pub id: TableId,
     /// Its name.
     pub name: String,
-    /// Its columns in the order of `SELECT *`.
+    /// Its columns; those of `SELECT *` are in its order.
     pub columns: Vec<ColumnDef>,
     /// Conditions every row satisfies.
     pub checks: Vec<CheckDef>,
@@ -38,6 +38,22 @@ pub struct TableDef {
     /// What follows from changes of its rows, in the order of names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub triggers: Vec<TriggerDef>,
+    /// When its rows expire, if they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiry: Option<Box<Expiry>>,
+}
+
+/// When the rows of a table expire: at the moment that a column of theirs says, be it NULL or infinity, which are never.
+/// Storage does not read it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expiry {
+    /// The column, which is of type TIMESTAMPTZ.
+    pub column: ColumnId,
+    /// How long after they were written, as an INTERVAL's text.
+    pub after: String,
+    /// Whether an UPDATE of a row begins its time anew.
+    pub resets: bool,
 }
 
 /// The query of a materialized view; storage does not read it.
@@ -107,6 +123,9 @@ pub struct ColumnDef {
     /// How its texts compare, where that was said (by the engine; storage compares bytes).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub collation: Option<Collation>,
+    /// Whether `SELECT *` leaves it out: it has to be named.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unlisted: bool,
 }
 
 /// How texts compare: all but the last by their bytes.
@@ -300,6 +319,7 @@ impl ColumnDef {
             time_modifier: None,
             domain: None,
             collation: None,
+            unlisted: false,
         }
     }
 }
@@ -394,6 +414,7 @@ impl TableDef {
             on_commit: OnCommit::Preserve,
             materialized: None,
             triggers: Vec::new(),
+            expiry: None,
         }
     }
 
@@ -411,6 +432,11 @@ impl TableDef {
             column.sequences = default.sequences;
         }
         self
+    }
+
+    /// The columns of `SELECT *`, with their positions.
+    pub fn listed(&self) -> impl Iterator<Item = (usize, &ColumnDef)> {
+        self.shown().filter(|(_, column)| !column.unlisted)
     }
 
     /// The columns that can be named, with their positions.

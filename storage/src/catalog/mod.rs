@@ -27,7 +27,7 @@ mod view;
 
 pub use comment::{CommentDef, Commented};
 pub use definition::{
-    CatalogChange, CheckDef, Collation, ColumnDef, ColumnDefault, Constraint, Identity,
+    CatalogChange, CheckDef, Collation, ColumnDef, ColumnDefault, Constraint, Expiry, Identity,
     IndexColumn, IndexDef, IndexKind, Materialized, OnCommit, SchemaDef, TableDef,
 };
 pub use describe::key_name;

@@ -205,6 +205,11 @@ impl Store {
         self.inner.is_closed()
     }
 
+    /// The core, which its transactions share.
+    pub fn core(&self) -> &Arc<Core> {
+        &self.inner.core
+    }
+
     /// The time of the database.
     pub fn time(&self) -> &Arc<DatabaseTime> {
         self.inner.core.time()

@@ -39,7 +39,7 @@ use crate::error::Result;
 use crate::ids::{BlockNo, ColumnId, RowId, Slot, Timestamp};
 use crate::mvcc::{Garbage, Operation, Stamp, Viewpoint};
 use crate::pool::Pool;
-use crate::sync::atomic::Ordering::{Acquire, Release};
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::atomic::{AtomicBool, AtomicU64};
 use crate::sync::{Fault, Mutex, is_left_out};
 use crate::value::{DataType, ValueRef};
@@ -65,6 +65,8 @@ pub struct Table {
     has_orphans: AtomicBool,
     last_commit: AtomicU64,
     recent: RecentChanges,
+    /// Rows that were cleared away because they had expired.
+    swept: AtomicU64,
 }
 
 /// The end of the directory.
@@ -94,6 +96,7 @@ impl Table {
             has_orphans: AtomicBool::new(false),
             last_commit: AtomicU64::new(0),
             recent: RecentChanges::default(),
+            swept: AtomicU64::new(0),
         }
     }
 
@@ -119,6 +122,16 @@ impl Table {
         }
     }
 
+    /// Rows that were cleared away because they had expired, since the table was opened.
+    pub fn swept(&self) -> u64 {
+        self.swept.load(Relaxed)
+    }
+
+    /// Notes rows that were cleared away because they had expired.
+    pub fn note_swept(&self, rows: u64) {
+        self.swept.fetch_add(rows, Relaxed);
+    }
+
     /// The last commit that changed rows here.
     pub fn last_commit(&self) -> Timestamp {
         Timestamp(self.last_commit.load(Acquire))
@@ -129,6 +142,11 @@ impl Table {
     pub fn note_commit(&self, timestamp: Timestamp, change: &Change, horizon: Timestamp) {
         let ledger = self.pool.ledger();
         self.recent.add(timestamp, change, horizon, ledger);
+        self.last_commit.store(timestamp.0, Release);
+    }
+
+    /// Notes a commit that has cleared rows away which had expired: validation does not hear of them.
+    pub fn note_sweep(&self, timestamp: Timestamp) {
         self.last_commit.store(timestamp.0, Release);
     }
 

@@ -15,11 +15,16 @@
 //! no moment at which it stands still or goes back. Whoever knows that the wall clock is right, and what was found is not,
 //! says so when he opens the database.
 //!
+//! A wall clock that is set forward by mistake must not destroy anything: after a jump of more than an hour, or where it is so
+//! far ahead of what is found when the database is opened, rows have expired at once, but what clears them away keeps to the
+//! time before for an hour, or until somebody says that it is right ([`DatabaseTime::settled`]).
+//!
 //! Invariant: what [`DatabaseTime::tell`] returns is never before what it returned to somebody who was done before it was
 //! called. Who was done has read this hand or one before, and each says at least what the one before says, from the moment
 //! on at which it was made. The steady clock is read after the hand, so that moment is over.
 
 use super::{SystemTimeSource, TimeSource, micros};
+use crate::sync::Mutex;
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use crate::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::Arc;
@@ -34,6 +39,11 @@ const COMPARED_EVERY: i64 = 1_000_000;
 /// Found ahead by more, time goes on at half speed.
 const AHEAD_MAX: Duration = Duration::from_secs(60);
 
+/// A longer jump of the wall clock has to be confirmed, in microseconds.
+const JUMP_MAX: i64 = 3_600_000_000;
+/// Or so long ago.
+const CONFIRMED_AFTER: i64 = 3_600_000_000;
+
 /// The time of one database, in microseconds since 1970.
 #[derive(Debug)]
 pub struct DatabaseTime {
@@ -44,6 +54,10 @@ pub struct DatabaseTime {
     /// The steady clock as it was when the wall clock was looked at last.
     compared: AtomicI64,
     told: AtomicBool,
+    /// The latest time that a file says; 0 where none does.
+    found: AtomicI64,
+    /// The last jump, unless it was confirmed.
+    jump: Mutex<Option<Jump>>,
     /// Whether the wall clock is right, wherever files are ahead of it.
     accepts_wall: bool,
 }
@@ -66,6 +80,13 @@ impl Hand {
     }
 }
 
+/// A jump of the wall clock.
+#[derive(Clone, Copy, Debug)]
+struct Jump {
+    from: i64,
+    to: i64,
+}
+
 impl Default for DatabaseTime {
     /// The system's.
     fn default() -> Self {
@@ -84,6 +105,8 @@ impl DatabaseTime {
             hand: AtomicI64::new(hand.0),
             compared: AtomicI64::new(0),
             told: AtomicBool::new(false),
+            found: AtomicI64::new(0),
+            jump: Mutex::default(),
             accepts_wall,
         }
     }
@@ -113,6 +136,33 @@ impl DatabaseTime {
         self.told.load(Relaxed).then(|| self.now())
     }
 
+    /// The time up to which what has expired may be cleared away: that before the last jump of the wall clock, until it was
+    /// confirmed or an hour has passed.
+    pub fn settled(&self) -> i64 {
+        let now = self.tell();
+        match *self.jump.lock() {
+            Some(jump) if now - jump.to < CONFIRMED_AFTER => jump.from,
+            _ => now,
+        }
+    }
+
+    /// Says that the wall clock is right, however far it has jumped.
+    pub fn confirm(&self) {
+        *self.jump.lock() = None;
+    }
+
+    /// Notes that the wall clock was found ahead.
+    fn note_jump(&self, from: i64, to: i64) {
+        if to - from > JUMP_MAX {
+            let mut jump = self.jump.lock();
+            // One after another: what was not confirmed stays where it was.
+            let from = jump
+                .filter(|jump| from - jump.to < CONFIRMED_AFTER)
+                .map_or(from, |jump| jump.from);
+            *jump = Some(Jump { from, to });
+        }
+    }
+
     /// How far the time is ahead of the wall clock, if it goes at half speed for that.
     pub fn ahead(&self) -> Option<Duration> {
         let (wall, hand) = (micros(self.source.now()), Hand(self.hand.load(Acquire)));
@@ -125,6 +175,7 @@ impl DatabaseTime {
     pub(crate) fn raise(&self, micros: i64) {
         let seen = Hand::new(micros.min(TIME_MAX) - self.steady(), false);
         self.hand.fetch_max(seen.0, AcqRel);
+        self.found.fetch_max(micros.min(TIME_MAX), AcqRel);
     }
 
     /// To be called once all that files say is known, and before anybody asks for the time. Where that is ahead of the wall
@@ -135,6 +186,10 @@ impl DatabaseTime {
         let found = Hand(self.hand.load(Acquire)).time(steady);
         let ahead = Duration::from_micros(u64::try_from(found.saturating_sub(wall)).unwrap_or(0));
         let is_far = ahead > AHEAD_MAX;
+        match self.found.load(Relaxed) {
+            0 => {}
+            before => self.note_jump(before, wall),
+        }
         let hand = match is_far {
             true if self.accepts_wall => Hand::new(wall - steady, false),
             true => Hand::new(found - (steady >> 1), true),
@@ -152,6 +207,7 @@ impl DatabaseTime {
         if wall <= time {
             return time;
         }
+        self.note_jump(time, wall);
         let hand = Hand::new(wall.min(TIME_MAX) - steady, false);
         // Release: whoever reads it finds the steady clock at `steady` or later.
         let moved = self
@@ -255,6 +311,44 @@ mod tests {
         time.raise(micros(noon() + DAY));
         assert_eq!(time.begin(), Some(DAY));
         assert_eq!(time.now(), micros(noon()));
+    }
+
+    #[test]
+    fn a_jump_is_settled_after_an_hour_or_when_it_was_confirmed() {
+        const HOUR: Duration = Duration::from_secs(3600);
+        let (source, time) = at(noon());
+        source.advance(SECOND * 2);
+        source.set(noon() + DAY);
+        assert_eq!(time.settled(), micros(noon() + SECOND * 2), "it has jumped");
+        assert_eq!(time.now(), micros(noon() + DAY));
+        source.advance(HOUR - SECOND);
+        source.set(noon() + DAY * 3);
+        assert_eq!(time.settled(), micros(noon() + SECOND * 2), "and again");
+        source.advance(HOUR);
+        assert_eq!(time.settled(), micros(noon() + DAY * 3 + HOUR));
+        source.advance(SECOND);
+        source.set(noon() + DAY * 5);
+        assert!(time.settled() < micros(noon() + DAY * 4));
+        time.confirm();
+        assert_eq!(time.settled(), micros(noon() + DAY * 5));
+        // Little by little is no jump.
+        source.set(noon() + DAY * 5 + HOUR / 2);
+        source.advance(SECOND);
+        assert_eq!(time.settled(), micros(noon() + DAY * 5 + HOUR / 2 + SECOND));
+    }
+
+    #[test]
+    fn a_wall_clock_far_ahead_of_the_files_is_a_jump() {
+        let (source, time) = at(noon());
+        time.raise(micros(noon() - DAY));
+        assert_eq!(time.begin(), None);
+        assert_eq!(time.now(), micros(noon()));
+        assert_eq!(time.settled(), micros(noon() - DAY));
+        source.advance(DAY / 24);
+        assert_eq!(time.settled(), time.now());
+        let (_source, time) = at(noon());
+        time.begin();
+        assert_eq!(time.settled(), micros(noon()), "nothing is known of before");
     }
 
     #[test]

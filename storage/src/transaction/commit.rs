@@ -162,7 +162,10 @@ impl Transaction {
         for (table, change, blocks) in changes {
             let touched = &self.set.touched()[*table as usize];
             let rows = &touched.entry.rows;
-            rows.note_commit(timestamp, change, horizon);
+            match self.options.sweeps == Some(touched.entry.def.id) {
+                true => rows.note_sweep(timestamp),
+                false => rows.note_commit(timestamp, change, horizon),
+            }
             rows.note_blocks(timestamp, blocks);
         }
         core.timeline.commit(&self.registration, timestamp);
@@ -181,7 +184,9 @@ impl Transaction {
             }
             let writes = self.set.iter().filter(|write| write.table == table);
             let rows = writes.filter(is_change).map(|write| write.row);
-            let blocks = match is_logged {
+            // Checkpoints want to know, and whoever looks for rows that have expired.
+            let is_asked = is_logged || touched.entry.def.expiry.is_some();
+            let blocks = match is_asked {
                 true => ChangedBlocks::of(rows.clone()),
                 false => ChangedBlocks::default(),
             };

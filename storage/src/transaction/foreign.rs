@@ -103,21 +103,21 @@ impl Transaction {
         })
     }
 
-    /// Whether there is a row with the key of a unique index; relies on it as [`Self::share`] does, as to
-    /// the columns of the key.
+    /// The row with the key of a unique index, if there is one; relies on it as [`Self::share`] does, as to the columns of
+    /// the key.
     pub fn share_found(
         &self,
         table: &Arc<TableEntry>,
         index: &IndexEntry,
         key: &[ValueRef<'_>],
-    ) -> bool {
+    ) -> Option<RowId> {
         let found = self.find(table, index, key, Columns::NONE, |row, _| row);
         if let Some(row) = found
             && !self.records()
         {
             self.share(table, row, key_columns(index));
         }
-        found.is_some()
+        found
     }
 
     /// Calls `read` with a row that it sees, and that it has locked or is about to change: nothing is

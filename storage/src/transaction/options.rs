@@ -1,5 +1,7 @@
 //! What a transaction is begun as, and how durable it is when it has committed.
 
+use crate::ids::TableId;
+
 /// How a whole table is held against others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TableHold {
@@ -66,4 +68,7 @@ pub struct TransactionOptions {
     pub read_only: bool,
     /// When its commit returns; `None` for the database's level. In memory it says nothing.
     pub durability: Option<Durability>,
+    /// The table whose rows it clears away because they have expired. Nobody who has relied on one of them has to know: by
+    /// the time of whoever comes later it was gone before. So validation does not hear of it.
+    pub sweeps: Option<TableId>,
 }

@@ -11,7 +11,7 @@ use crate::maintenance::SnapshotUse;
 use crate::mvcc::{Operation, Registration, Viewpoint};
 use crate::table::{Found, TableStats};
 use crate::value::{ColumnBounds, ValueRef};
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 use std::sync::Arc;
 
 /// Rows that a walk over a whole table looks at in one step.
@@ -113,11 +113,32 @@ impl ReadView {
     pub fn for_each_row<E>(
         &self,
         table: &Arc<TableEntry>,
-        mut visit: impl FnMut(RowId, &RowRef<'_>) -> Result<(), E>,
+        visit: impl FnMut(RowId, &RowRef<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         self.note_scan(table, Columns::ALL, &[]);
-        let end = table.rows.next_row();
-        let mut at = RowId::new(BlockNo(0), Slot(0));
+        let first = RowId::new(BlockNo(0), Slot(0));
+        self.each_of(table, first..table.rows.next_row(), visit)
+    }
+
+    /// Calls `visit` with every visible row of a block, until it fails. Nothing is recorded.
+    pub fn for_each_row_of<E>(
+        &self,
+        table: &Arc<TableEntry>,
+        block: BlockNo,
+        visit: impl FnMut(RowId, &RowRef<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let end = RowId::new(BlockNo(block.0 + 1), Slot(0));
+        let end = end.min(table.rows.next_row());
+        self.each_of(table, RowId::new(block, Slot(0))..end, visit)
+    }
+
+    fn each_of<E>(
+        &self,
+        table: &Arc<TableEntry>,
+        rows: Range<RowId>,
+        mut visit: impl FnMut(RowId, &RowRef<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Range { start: mut at, end } = rows;
         while at < end {
             let operation = self.enter();
             let viewpoint = self.viewpoint(&operation);

@@ -239,6 +239,7 @@ mod tests {
                 name: "t".into(),
                 columns: vec![ColumnDef {
                     collation: None,
+                    unlisted: false,
                     id: ColumnId(0),
                     name: "a".into(),
                     data_type: DataType::BigInt,
@@ -256,6 +257,7 @@ mod tests {
                 on_commit: crate::catalog::OnCommit::Preserve,
                 triggers: vec![],
                 materialized: None,
+                expiry: None,
             }),
         );
         put_sequence(&mut out, SequenceId(9), position(i64::MIN));

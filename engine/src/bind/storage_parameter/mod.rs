@@ -1,13 +1,18 @@
 //! Storage parameters: `WITH (fillfactor = 70)`. They tune a storage that is not ours, so that they are tested as
-//! PostgreSQL tests them, and then forgotten; only what a view says of its check option counts.
+//! PostgreSQL tests them, and then forgotten; only what a view says of its check option counts, and what a table says of
+//! when its rows expire ([`ttl`]).
+
+pub(super) mod ttl;
 
 use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
 use crate::parse::{ParametersOf, SetParameters, refuse};
 use crate::plan::Statement;
+use crate::plan::logical::LogicalStatement;
 use crate::plan::structure::Step;
 use remora_storage::catalog::{ViewCheck, ViewDef};
 use sqlparser::ast::{self, CreateTableOptions, SqlOption};
+use std::sync::Arc;
 
 /// What a parameter's value must be.
 #[derive(Clone, Copy)]
@@ -67,12 +72,16 @@ const OF_VIEWS: &[(&str, Kind)] = &[
     (CHECK_OPTION, Kind::Any),
 ];
 
-/// Tests the options of a table.
+/// Tests the options of a table, and gives those that count.
 ///
 /// # Errors
 /// 22023
-pub(super) fn test_of_table(options: &CreateTableOptions, at: Option<Position>) -> Result<()> {
+pub(super) fn of_table(options: &CreateTableOptions, at: Option<Position>) -> Result<ttl::Said> {
+    let mut expiry = ttl::Said::default();
     for (name, value) in pairs(options, at)? {
+        if expiry.take(&name, value)? {
+            continue;
+        }
         match name.as_str() {
             "oids" if boolean(&name, value)? => {
                 let message = "tables declared WITH OIDS are not supported";
@@ -82,7 +91,20 @@ pub(super) fn test_of_table(options: &CreateTableOptions, at: Option<Position>) 
             _ => test(&name, value, OF_TABLES)?,
         }
     }
-    Ok(())
+    Ok(expiry)
+}
+
+/// Tests the options of a table that is filled when it is made.
+///
+/// # Errors
+/// 22023; 0A000 where they say that its rows expire.
+pub(super) fn test_of_table(options: &CreateTableOptions, at: Option<Position>) -> Result<()> {
+    match of_table(options, at)?.is_empty() {
+        true => Ok(()),
+        false => Err(Error::unsupported("expiry of the rows of a query")
+            .with_hint("Make the table first, and then INSERT INTO .. SELECT.")
+            .at(at)),
+    }
 }
 
 /// Tests the options of a view, and gives its check option.
@@ -104,23 +126,22 @@ pub(super) fn of_view(
 }
 
 fn check_option(value: Option<&ast::Expr>) -> Result<ViewCheck> {
-    match text(value).as_str() {
+    match said(value).as_str() {
         "local" => Ok(ViewCheck::Local),
         "cascaded" => Ok(ViewCheck::Cascaded),
         other => {
             let message = format!("invalid value for enum option \"{CHECK_OPTION}\": {other}");
-            Err(Error::new(state::INVALID_PARAMETER_VALUE, message)
-                .with_detail("Valid values are \"local\" and \"cascaded\"."))
+            Err(invalid(message).with_detail("Valid values are \"local\" and \"cascaded\"."))
         }
     }
 }
 
 impl Binder<'_> {
-    /// ALTER .. SET | RESET (parameters): of a view's check option something is kept.
-    pub(super) fn set_parameters(&self, syntax: &SetParameters) -> Result<Statement> {
+    /// ALTER .. SET | RESET (parameters): of a view's check option something is kept, and of expiry.
+    pub(super) fn set_parameters(&mut self, syntax: &SetParameters) -> Result<LogicalStatement> {
         let at = name::object_place(&syntax.name);
         let located = self.relation(&syntax.name)?;
-        let nothing = Statement::Structure(Vec::new());
+        let nothing = LogicalStatement::Done(Statement::Structure(Vec::new()));
         if syntax.if_exists && !self.relation_exists(&located) {
             return Ok(nothing);
         }
@@ -132,7 +153,9 @@ impl Binder<'_> {
         let is_index = self.catalog.index(&located).is_some();
         let may_be_view = matches!(syntax.of, ParametersOf::View | ParametersOf::Table);
         if let Some(view) = self.catalog.view(&located).filter(|_| may_be_view) {
-            return self.set_parameters_of_view(view, &parameters, syntax.resets, at);
+            let view = Arc::clone(view);
+            let set = self.set_parameters_of_view(&view, &parameters, syntax.resets, at)?;
+            return Ok(LogicalStatement::Done(set));
         }
         let is_other = match syntax.of {
             ParametersOf::Index => !is_index,
@@ -152,16 +175,28 @@ impl Binder<'_> {
             let message = format!("\"{}\" is not {what}", located.name());
             return Err(Error::new(state::WRONG_OBJECT_TYPE, message).at(at));
         }
-        if !is_index {
-            self.table(&located, at)?;
+        if is_index {
+            let set = parameters.iter().filter(|_| !syntax.resets);
+            for (name, value) in set {
+                test(name, *value, OF_INDEXES)?;
+            }
+            return Ok(nothing);
         }
-        for (name, value) in parameters.iter().filter(|_| !syntax.resets) {
-            match is_index {
-                true => test(name, *value, OF_INDEXES)?,
+        let entry = self.table(&located, at)?;
+        let mut expiry = ttl::Said::default();
+        for (name, value) in &parameters {
+            match syntax.resets {
+                true if name == ttl::AFTER => return self.drop_expiry(entry),
+                true if name == ttl::RESET => expiry = ttl::Said::usual(),
+                true => {}
+                false if expiry.take(name, *value)? => {}
                 false => test(name, *value, OF_TABLES)?,
             }
         }
-        Ok(nothing)
+        match expiry.is_empty() {
+            true => Ok(nothing),
+            false => self.alter_expiry(entry, expiry, at),
+        }
     }
 
     fn set_parameters_of_view(
@@ -247,8 +282,7 @@ fn test(name: &str, value: Option<&ast::Expr>, known: &[(&str, Kind)]) -> Result
         Kind::Any => Ok(()),
         Kind::Boolean => boolean(name, value).map(drop),
         Kind::Integer(least, most) => {
-            let text = text(value);
-            let invalid = |message| Error::new(state::INVALID_PARAMETER_VALUE, message);
+            let text = said(value);
             let number: i64 = text.parse().map_err(|_| {
                 invalid(format!(
                     "invalid value for integer option \"{name}\": {text}"
@@ -268,7 +302,7 @@ fn test(name: &str, value: Option<&ast::Expr>, known: &[(&str, Kind)]) -> Result
 
 /// An option's value; that of one without is true.
 fn boolean(name: &str, value: Option<&ast::Expr>) -> Result<bool> {
-    match text(value).as_str() {
+    match said(value).as_str() {
         "true" | "on" | "yes" | "1" => Ok(true),
         "false" | "off" | "no" | "0" => Ok(false),
         other => {
@@ -278,7 +312,13 @@ fn boolean(name: &str, value: Option<&ast::Expr>) -> Result<bool> {
     }
 }
 
-fn text(value: Option<&ast::Expr>) -> String {
+/// The complaint about a parameter's value.
+pub(super) fn invalid(message: String) -> Error {
+    Error::new(state::INVALID_PARAMETER_VALUE, message)
+}
+
+/// A value in lower case and without quotes.
+fn said(value: Option<&ast::Expr>) -> String {
     let shown = value.map_or_else(|| "true".to_owned(), ToString::to_string);
     shown.trim_matches('\'').to_lowercase()
 }

@@ -13,7 +13,7 @@
 
 use super::correlated::evaluate;
 use super::returning::Returned;
-use super::row_writer::RowWriter;
+use super::row_writer::{RowWriter, delete_expired};
 use super::update::{self, RowUpdate};
 use crate::error::{Error, Result};
 use crate::exec::ExecContext;
@@ -119,6 +119,9 @@ impl<'p> Upsert<'p> {
         returned: Option<&mut Returned<'_>>,
         context: &ExecContext,
     ) -> Result<Option<bool>> {
+        if self.table.def.expiry.is_some() {
+            delete_expired(self.table, &self.plan.arbiters, excluded, tx, context)?;
+        }
         let Some((index, holder)) = self.holder(tx, excluded)? else {
             return Ok(None);
         };

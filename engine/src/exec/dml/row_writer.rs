@@ -17,14 +17,14 @@
 //! An error anywhere leaves changes behind: the caller rolls back to the mark before the statement.
 
 use super::before_triggers::{before_delete, before_insert};
-use crate::error::Result;
+use crate::error::{Error, Result, state};
 use crate::exec::ExecContext;
 use crate::exec::Transaction;
-use crate::exec::eval::Datum;
+use crate::exec::eval::{Datum, with_refs};
 use crate::exec::memory::relieved;
-use crate::exec::referential::{TrackedChanges, follow};
+use crate::exec::referential::{TrackedChanges, follow, has_expired};
 use crate::exec::trigger::{Firing, begin};
-use remora_storage::catalog::{TableEntry, TriggerEvent};
+use remora_storage::catalog::{IndexEntry, TableEntry, TriggerEvent};
 use remora_storage::{ColumnId, RowId, ValueRef};
 use std::sync::Arc;
 
@@ -111,16 +111,61 @@ impl<'t> RowWriter<'t> {
         row: &[ValueRef<'_>],
         context: &ExecContext,
     ) -> Result<()> {
-        let id = relieved(context, || tx.insert(self.table, row))?;
+        let id = match relieved(context, || tx.insert(self.table, row)) {
+            Err(error) if self.table.def.expiry.is_some() => {
+                self.make_way(error, row, tx, context)?;
+                relieved(context, || tx.insert(self.table, row))?
+            }
+            inserted => inserted?,
+        };
         match &mut self.tracked {
             None => Ok(()),
             Some(tracked) => tracked.inserted(self.table, tx, (id, row), context),
         }
     }
 
+    /// Deletes rows that have expired and have a key of a row that is to be written; `refused` is why it could not be.
+    ///
+    /// # Errors
+    /// `refused`, if there are none; those of what foreign keys say of deletions.
+    #[cold]
+    fn make_way(
+        &self,
+        refused: Error,
+        row: &[ValueRef<'_>],
+        tx: &mut Transaction,
+        context: &ExecContext,
+    ) -> Result<()> {
+        let is_key = refused.sqlstate() == state::UNIQUE_VIOLATION;
+        match is_key && delete_expired(self.table, &self.table.indexes, row, tx, context)? {
+            true => Ok(()),
+            false => Err(refused),
+        }
+    }
+
     /// Sets columns of a row; returns `false` where the command had changed the row already.
     #[inline]
     pub(super) fn update(
+        &mut self,
+        tx: &mut Transaction,
+        row: RowId,
+        changes: &[(ColumnId, ValueRef<'_>)],
+        context: &ExecContext,
+    ) -> Result<bool> {
+        match self.try_update(tx, row, changes, context) {
+            Err(error) if self.table.def.expiry.is_some() => {
+                let Some(new) = changed_row(self.table, row, changes, tx) else {
+                    return Err(error);
+                };
+                with_refs(&new, |new| self.make_way(error, new, tx, context))?;
+                self.try_update(tx, row, changes, context)
+            }
+            updated => updated,
+        }
+    }
+
+    #[inline]
+    fn try_update(
         &mut self,
         tx: &mut Transaction,
         row: RowId,
@@ -172,6 +217,51 @@ impl<'t> RowWriter<'t> {
             Some(_) => finish_all([self], tx, context),
         }
     }
+}
+
+/// A row as it will be when these columns are set; `None` where the command has changed it already.
+fn changed_row<'v>(
+    table: &TableEntry,
+    row: RowId,
+    changes: &[(ColumnId, ValueRef<'v>)],
+    tx: &Transaction,
+) -> Option<Vec<Datum<'v>>> {
+    let columns = table.def.columns.iter();
+    let set = |column: ColumnId| changes.iter().find(|(id, _)| *id == column);
+    tx.row_to_change(table, row, |old| {
+        let new = columns.map(|column| match set(column.id) {
+            Some((_, value)) => Datum::Borrowed(*value),
+            None => Datum::Owned(old.get(column.id).to_owned()),
+        });
+        new.collect()
+    })
+}
+
+/// Deletes rows that have expired and have a key of a row that is to be written, by some indexes of the table; returns
+/// whether there were any. What refers to them is done with as foreign keys say; triggers do not fire.
+///
+/// # Errors
+/// 40001, and those of the actions of foreign keys.
+pub(super) fn delete_expired(
+    table: &Arc<TableEntry>,
+    indexes: &[Arc<IndexEntry>],
+    row: &[ValueRef<'_>],
+    tx: &mut Transaction,
+    context: &ExecContext,
+) -> Result<bool> {
+    let mut found = false;
+    for index in indexes.iter().filter(|index| index.def.unique) {
+        let holder = tx.key_holder(table, index, row)?.map(|holder| holder.row);
+        let Some(expired) = holder.filter(|row| has_expired(table, *row, tx, context)) else {
+            continue;
+        };
+        let change = (TriggerEvent::Delete, &[] as &[ColumnId]);
+        let mut writer = RowWriter::with_triggers(table, change, None, tx)?;
+        writer.delete(tx, expired, context)?;
+        writer.finish(tx, context)?;
+        found = true;
+    }
+    Ok(found)
 }
 
 /// Ends a statement that has changed rows in several ways: at once, or where it has parts, at the end of all parts.

@@ -30,6 +30,8 @@ pub(crate) struct PointRead {
     counts: bool,
     /// Whether its row is locked: `FOR UPDATE`, of one key of a unique index.
     locks: bool,
+    /// Whether its row is there only if it has not expired. Then the moment is read behind the columns that are shown.
+    expires: bool,
     /// The types of the statement's parameters.
     parameters: Box<[DataType]>,
 }
@@ -61,6 +63,17 @@ impl PointRead {
     #[inline]
     pub(crate) fn locks(&self) -> bool {
         self.locks
+    }
+
+    /// Whether its row may have expired: [`Self::is_alive`] tells.
+    #[inline]
+    pub(crate) fn expires(&self) -> bool {
+        self.expires
+    }
+
+    /// Whether the row that was read is there at a time; `shown` columns of it are shown.
+    pub(crate) fn is_alive(rows: &[Value], shown: usize, now: i64) -> bool {
+        !matches!(rows.get(shown), Some(Value::TimestampTz(moment)) if *moment <= now)
     }
 
     /// The key that these parameters are, where it is one integer.

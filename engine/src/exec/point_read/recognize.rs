@@ -5,7 +5,7 @@ use super::{Keys, PointRead};
 use crate::function::aggregate::host::Callable;
 use crate::plan::lock::{LockStrength, LockWait, RowLock};
 use crate::plan::physical::{IndexKeys, IndexScan, KeyEnd, Node, PhysicalPlan};
-use crate::plan::statement::PointSelect;
+use crate::plan::statement::{Lookup, PointSelect};
 use crate::plan::{Expr, ExprKind};
 use remora_storage::transaction::{Columns, KeyRead, ROWS_MAX};
 use remora_storage::{ColumnId, DataType};
@@ -18,15 +18,18 @@ impl PointRead {
     /// The read that a point select is, if it is nothing else; its statement has parameters of these types.
     pub(crate) fn of_point(select: &PointSelect, parameters: &[DataType]) -> Option<Self> {
         let lookup = &select.lookup;
-        if lookup.filter.is_some() {
-            return None;
-        }
+        let moment = match &lookup.filter {
+            None => None,
+            Some(filter) => Some(expiry(filter, lookup)?),
+        };
         let columns = lookup.table.def.columns.iter().map(|column| column.id);
-        let shown = shown(&select.exprs, &columns.collect::<Vec<_>>())?;
+        let mut shown = shown(&select.exprs, &columns.collect::<Vec<_>>())?;
+        shown.extend(moment);
         Some(Self {
             keys: Keys::One(parts(&lookup.key)?),
             counts: false,
             locks: false,
+            expires: moment.is_some(),
             read: KeyRead::new(&lookup.table, &lookup.index, &shown, lookup.columns),
             parameters: parameters.into(),
         })
@@ -90,6 +93,7 @@ impl PointRead {
             keys: Keys::of(scan, limit)?,
             counts: counted.is_some(),
             locks: false,
+            expires: false,
             read: KeyRead::new(&rows.table, &scan.index, &shown, looked_at),
             parameters: parameters.into(),
         })
@@ -119,6 +123,25 @@ impl Keys {
             IndexKeys::Points(_) | IndexKeys::Elements(_) | IndexKeys::Prefix(_) => None,
         }
     }
+}
+
+/// The column that says when rows expire, where a look-up by a unique key asks for nothing else than that this is to come.
+fn expiry(filter: &Expr, lookup: &Lookup) -> Option<ColumnId> {
+    let table = &lookup.table.def;
+    let column = table.expiry.as_ref()?.column;
+    let ExprKind::Call {
+        overload,
+        arguments,
+    } = &filter.kind
+    else {
+        return None;
+    };
+    let ([moment, now], ">") = (arguments.as_slice(), overload.name) else {
+        return None;
+    };
+    let is_now = matches!(&now.kind, ExprKind::Call { overload, .. } if overload.name == "now");
+    let is_moment = matches!(moment.kind, ExprKind::Column(at) if table.columns[at].id == column);
+    (is_now && is_moment && lookup.index.def.unique).then_some(column)
 }
 
 /// The input of a plan that counts its rows and does nothing else.

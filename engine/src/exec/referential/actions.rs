@@ -230,7 +230,7 @@ impl Actions {
             }
             // Another row may have got the key.
             let tx = &*tx;
-            gone.refuse(|key| gone.link.share(tx, key), tx, context)?;
+            gone.refuse(|key| gone.link.share(tx, key, context), tx, context)?;
         }
         for referring in self.missing {
             if deferred::is_link_deferred(tx, &referring.link) {
@@ -259,7 +259,7 @@ pub(super) fn check_missing(
         let Some(parent) = link.to_parent(values, &context.eval) else {
             return Err(error::missing(link, &entry.key));
         };
-        if link.share(tx, &parent) {
+        if link.share(tx, &parent, context) {
             continue;
         }
         if is_first {

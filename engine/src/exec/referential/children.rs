@@ -1,5 +1,6 @@
 //! Rows that refer to keys of a set: by an index over the columns that refer, or by one scan.
 
+use super::expired::has_expired;
 use super::key_set::Keys;
 use super::link::Link;
 use crate::error::{Error, Result};
@@ -57,8 +58,8 @@ impl RowTest for RefersTo {
     }
 }
 
-/// Calls `visit` with each row that the transaction sees refer to a key of the set, and the key's place,
-/// until it fails or says `false`; relies on there being no others.
+/// Calls `visit` with each row that the transaction sees refer to a key of the set, unless it has expired, and the key's
+/// place, until it fails or says `false`; relies on there being no others.
 ///
 /// # Errors
 /// 57014 and its like, and those of `visit`.
@@ -69,6 +70,10 @@ pub(super) fn each(
     context: &ExecContext,
     mut visit: impl FnMut(RowId, usize) -> Result<bool>,
 ) -> Result<()> {
+    let mut visit = |row: RowId, place: usize| match has_expired(&link.child, row, tx, context) {
+        true => Ok(true),
+        false => visit(row, place),
+    };
     let refers = RefersTo {
         link: Arc::clone(link),
         keys: Arc::clone(keys),

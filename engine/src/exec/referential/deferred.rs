@@ -255,7 +255,7 @@ fn check_gone(
 ) -> Result<()> {
     let mut left = KeySet::default();
     for entry in gone.entries() {
-        if !link.share(tx, &entry.key) {
+        if !link.share(tx, &entry.key, context) {
             left.add(&link.encode(&entry.key), entry.key.clone(), None, context)?;
         }
     }

@@ -2,6 +2,7 @@
 
 use super::children::values;
 use super::error;
+use super::expired::is_past;
 use super::link::Link;
 use super::tracked_changes::Referring;
 use crate::error::{Error, Result, state};
@@ -32,6 +33,9 @@ pub(in crate::exec) fn test_rows(
     let view = tx.view().unrecorded();
     let mut seen = 0_usize;
     view.for_each_row(entry, |_, row| {
+        if (entry.def.expiry.as_ref()).is_some_and(|expiry| is_past(expiry, row, context)) {
+            return Ok(());
+        }
         seen += 1;
         if seen.is_multiple_of(BATCH_ROWS) {
             context.check()?;

@@ -1,8 +1,9 @@
 //! A foreign key with its two tables: what its keys look like on either side.
 
+use super::expired::has_expired;
 use super::key_set::Key;
 use crate::error::{Error, Result, state};
-use crate::exec::Transaction;
+use crate::exec::{ExecContext, Transaction};
 use crate::function::EvalContext;
 use crate::function::cast::KeyCast;
 use remora_storage::catalog::{Catalog, ForeignKeyDef, IndexEntry, TableEntry};
@@ -110,9 +111,10 @@ impl Link {
         bytes
     }
 
-    /// Whether a row has a key; relies on that row.
-    pub(super) fn share(&self, tx: &Transaction, key: &[Value]) -> bool {
-        tx.share_found(&self.parent, &self.index, &self.in_order(key))
+    /// Whether a row has a key, and has not expired; relies on that row.
+    pub(super) fn share(&self, tx: &Transaction, key: &[Value], context: &ExecContext) -> bool {
+        let found = tx.share_found(&self.parent, &self.index, &self.in_order(key));
+        found.is_some_and(|row| !has_expired(&self.parent, row, tx, context))
     }
 
     fn in_order<'v>(&self, key: &'v [Value]) -> Vec<ValueRef<'v>> {

@@ -306,7 +306,7 @@ impl Referring {
         if self.found.contains(bytes.as_slice()) {
             return Ok(());
         }
-        if self.link.share(tx, &parent) {
+        if self.link.share(tx, &parent, context) {
             self.note_found(bytes);
             return Ok(());
         }

@@ -78,7 +78,7 @@ impl Connection {
             return Ok(columns.map(field).collect());
         }
         let entries = self.entries(Some(table))?;
-        let columns = entries.iter().flat_map(|entry| entry.def.shown());
+        let columns = entries.iter().flat_map(|entry| entry.def.listed());
         let field = |(_, column): (usize, &ColumnDef)| Field {
             name: column.name.clone(),
             data_type: column.data_type,

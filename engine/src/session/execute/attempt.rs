@@ -31,6 +31,7 @@ use crate::function::{Needs, SequenceScope, SessionScope, Times};
 use crate::plan::statement::Planned;
 use crate::session::plans::call::Call;
 use crate::session::plans::prepared::{Names, Prepared};
+use crate::session::sweeper;
 use crate::session::transaction::temporary;
 use remora_storage::transaction::Mark;
 use remora_storage::{Durability, Store, TransactionOptions};
@@ -56,6 +57,7 @@ impl Session {
                     isolation: self.settings.isolation(),
                     read_only: !changes,
                     durability: Some(self.durability()),
+                    sweeps: None,
                 };
                 Some(Transaction::begin(&self.store, options)?)
             }
@@ -102,6 +104,9 @@ impl Session {
             Ok(done)
         });
         self.has_brief_tables |= temporary::makes_brief(&planned.statement);
+        if done.is_ok() && sweeper::has_expiry(&planned.statement) {
+            self.sessions.sweeper.start(&self.store)?;
+        }
         if is_alone {
             if done.is_ok() {
                 self.end_own(&mut own, planned, call)?;
@@ -192,7 +197,11 @@ impl Session {
         if tx.has_deferred() {
             match context {
                 Some(context) => exec::check_deferred(tx, context)?,
-                None => exec::check_deferred(tx, &self.new_call().context)?,
+                None => {
+                    let mut call = self.new_call();
+                    call.context.eval.clock.times = Times::starting(tx.time());
+                    exec::check_deferred(tx, &call.context)?;
+                }
             }
         }
         match self.has_brief_tables {

@@ -114,7 +114,7 @@ impl Session {
 impl Place<'_> {
     #[inline]
     fn read(
-        self,
+        mut self,
         prepared: &Prepared,
         parameters: &[Value],
         rows: &mut Vec<Value>,
@@ -130,6 +130,13 @@ impl Place<'_> {
             TransactionStatus::Open => self.read_in_block(prepared, point, parameters, rows),
             TransactionStatus::Failed => None,
         };
+        let found = match found {
+            Some(1) if point.expires() => {
+                let shown = prepared.own_columns().len();
+                Some(usize::from(PointRead::is_alive(rows, shown, self.time())))
+            }
+            found => found,
+        };
         if found.is_some() && record.interrupt().is_set() {
             // A request that came meanwhile was meant for this statement, and not for the next.
             record.interrupt().withdraw();
@@ -137,9 +144,19 @@ impl Place<'_> {
         found
     }
 
+    /// The time of the transaction, or of one of its own.
+    fn time(&mut self) -> i64 {
+        let Some(tx) = &mut self.block.tx else {
+            return self.store.time().tell();
+        };
+        let micros = tx.time().unwrap_or_else(|| self.store.time().tell());
+        tx.set_time(micros);
+        micros
+    }
+
     #[inline]
     fn read_alone(
-        self,
+        &mut self,
         prepared: &Prepared,
         point: &PointRead,
         parameters: &[Value],
@@ -160,7 +177,7 @@ impl Place<'_> {
     }
 
     fn read_in_block(
-        self,
+        &mut self,
         prepared: &Prepared,
         point: &PointRead,
         parameters: &[Value],

@@ -88,6 +88,7 @@ impl TransactionBlock {
                     read_only,
                     // It is only known when it commits.
                     durability: None,
+                    sweeps: None,
                 };
                 let tx = Transaction::begin(store, options)?;
                 record.begin_block(tx.id().0, self.isolation, read_only);

@@ -46,7 +46,7 @@ fn refer(tx: &mut Transaction, to: i32) {
     tx.begin_command();
     let (parent, child) = (t(tx), c(tx));
     let key = [ValueRef::Integer(to)];
-    assert!(tx.share_found(&parent, &parent.indexes[0], &key));
+    assert!(tx.share_found(&parent, &parent.indexes[0], &key).is_some());
     tx.insert(&child, &[ValueRef::Integer(0), key[0]]).unwrap();
 }
 

@@ -50,12 +50,14 @@ pub(super) const SNAPSHOT: TransactionOptions = TransactionOptions {
     isolation: Isolation::Snapshot,
     read_only: false,
     durability: None,
+    sweeps: None,
 };
 
 pub(super) const READ_ONLY: TransactionOptions = TransactionOptions {
     isolation: Isolation::Serializable,
     read_only: true,
     durability: None,
+    sweeps: None,
 };
 
 pub(super) fn core() -> Arc<Core> {

@@ -1,0 +1,170 @@
+//! Tables whose rows expire: `WITH (ttl_expire_after = '1 hour')`.
+//!
+//! ```text
+//!   CREATE TABLE session (id INT PRIMARY KEY) WITH (ttl_expire_after = '1 hour')
+//!     expires_at  TIMESTAMPTZ NOT NULL DEFAULT now() + '1 hour'     a column that `*` leaves out
+//!   UPDATE session SET ..           expires_at = DEFAULT besides, unless it is set, or ttl_reset = 'insert'
+//!   every look at the table         .. WHERE expires_at > now()
+//! ```
+//!
+//! Expiry is a part of visibility: since a transaction has one time, all its statements agree about who is there. Storage
+//! knows nothing of it. What looks at rows past a scan, the checks of keys, asks `exec::referential`.
+
+use super::check::set_default;
+use super::draft::Draft;
+use super::foreign::refuse_hold;
+use super::storage_parameter::ttl::{AFTER, RESET, Said};
+use super::{Binder, storage_parameter};
+use crate::error::{Error, Position, Result, state};
+use crate::parse::parse_expression;
+use crate::plan::logical::LogicalStatement;
+use crate::plan::{Expr, ExprKind};
+use remora_storage::DataType;
+use remora_storage::catalog::{ColumnDef, Expiry, TableDef, TableEntry};
+use sqlparser::ast;
+use std::sync::Arc;
+
+/// The column that says when.
+const COLUMN: &str = "expires_at";
+
+/// When a row expires that is written now. Days and months are those of UTC, so that a table says the same in every zone.
+fn default_text(after: &str) -> String {
+    let after = after.replace('\'', "''");
+    format!("timezone('UTC', timezone('UTC', now()) + INTERVAL '{after}')")
+}
+
+impl<'a> Binder<'a> {
+    /// Has the rows of a new table expire.
+    ///
+    /// # Errors
+    /// 22023; 42804 where it has a column of the name that is of another type.
+    pub(super) fn expire(
+        &self,
+        draft: &mut Draft<'a>,
+        said: Said,
+        at: Option<Position>,
+    ) -> Result<()> {
+        if said.is_empty() {
+            return Ok(());
+        }
+        let after = said.after.ok_or_else(|| needs_after().at(at))?;
+        let position = match draft.table.column(COLUMN) {
+            Some((position, column)) => {
+                check_own(column).map_err(|error| error.at(at))?;
+                position
+            }
+            None => {
+                let position = draft.push_column(COLUMN, DataType::TimestampTz, at)?;
+                let column = &mut draft.table.columns[position];
+                (column.unlisted, column.not_null) = (true, true);
+                position
+            }
+        };
+        let resets = said.resets.unwrap_or(true);
+        self.set_expiry(&mut draft.table, position, after, resets)
+    }
+
+    /// Makes a column that which says when rows expire.
+    fn set_expiry(
+        &self,
+        table: &mut TableDef,
+        position: usize,
+        after: String,
+        resets: bool,
+    ) -> Result<()> {
+        let schema = table.schema;
+        let column = &mut table.columns[position];
+        let default = parse_expression(&default_text(&after))?;
+        set_default(self.catalog, &default, (column, schema), self.path)?;
+        let column = column.id;
+        table.expiry = Some(Box::new(Expiry {
+            column,
+            after,
+            resets,
+        }));
+        Ok(())
+    }
+
+    /// ALTER TABLE .. SET of expiry: rows that are there get their time from now on; those that have one keep it.
+    pub(super) fn alter_expiry(
+        &mut self,
+        entry: Arc<TableEntry>,
+        said: Said,
+        at: Option<Position>,
+    ) -> Result<LogicalStatement> {
+        let mut altered = self.altered_entry(entry);
+        let known = altered.draft.table.expiry.clone();
+        match known {
+            Some(expiry) => {
+                let position = altered.draft.table.position(expiry.column);
+                let position = position.expect("the column is there as long as rows expire");
+                let after = said.after.unwrap_or(expiry.after);
+                let resets = said.resets.unwrap_or(expiry.resets);
+                self.set_expiry(&mut altered.draft.table, position, after, resets)?;
+            }
+            None => {
+                self.refuse_references(&altered.entry, at)?;
+                self.expire(&mut altered.draft, said, at)?;
+                let position = altered.draft.table.columns.len() - 1;
+                if position == altered.values.len() {
+                    let column = &altered.draft.table.columns[position];
+                    let begun = self.default_value(column)?;
+                    altered.values.push(begun);
+                }
+            }
+        }
+        self.finish_alter(altered)
+    }
+
+    /// ALTER TABLE .. RESET of expiry: what has expired until then is gone.
+    pub(super) fn drop_expiry(&mut self, entry: Arc<TableEntry>) -> Result<LogicalStatement> {
+        let mut altered = self.altered_entry(entry);
+        let Some(expiry) = altered.draft.table.expiry.take() else {
+            return self.finish_alter(altered);
+        };
+        if let Some(position) = altered.draft.table.position(expiry.column) {
+            let column = &mut altered.draft.table.columns[position];
+            match column.unlisted {
+                true => {
+                    let name = ast::Ident::with_quote('"', &column.name);
+                    self.drop_column(&mut altered, &name, false, false)?;
+                }
+                false => {
+                    column.default = None;
+                    let kept = altered.values[position].clone();
+                    let data_type = kept.data_type;
+                    // Computed, if only to what it is: rows are written anew, without those that have expired.
+                    altered.values[position] = Expr::new(ExprKind::Coalesce(vec![kept]), data_type);
+                }
+            }
+        }
+        self.finish_alter(altered)
+    }
+
+    /// The rows of a table that other tables refer to can only expire if something becomes of theirs.
+    fn refuse_references(&self, entry: &TableEntry, at: Option<Position>) -> Result<()> {
+        let mut keys = entry.references.iter().map(|reference| &reference.key);
+        keys.try_for_each(|key| refuse_hold(key, &entry.def.name).map_err(|error| error.at(at)))
+    }
+}
+
+/// Whether a column of the table's own can say when its rows expire.
+fn check_own(column: &ColumnDef) -> Result<()> {
+    if column.data_type != DataType::TimestampTz {
+        let message = format!(
+            "column \"{COLUMN}\" says when rows expire, and must be of type timestamp with time zone"
+        );
+        return Err(Error::new(state::DATATYPE_MISMATCH, message));
+    }
+    if column.default.is_some() || column.generated.is_some() {
+        let message = format!("column \"{COLUMN}\" gets its value from \"{AFTER}\"");
+        return Err(Error::new(state::INVALID_TABLE_DEFINITION, message)
+            .with_hint("Leave out DEFAULT and GENERATED."));
+    }
+    Ok(())
+}
+
+fn needs_after() -> Error {
+    storage_parameter::invalid(format!("\"{RESET}\" says nothing without \"{AFTER}\""))
+        .with_hint(format!("Say WITH ({AFTER} = '1 hour')."))
+}

@@ -1,0 +1,76 @@
+//! The parameters of tables whose rows expire, as they are written.
+
+use super::{invalid, said};
+use crate::error::Result;
+use crate::function::text;
+use remora_storage::{DataType, Interval, Value};
+use sqlparser::ast;
+
+/// How long after they were written rows expire.
+pub(in crate::bind) const AFTER: &str = "ttl_expire_after";
+/// Which changes begin a row's time anew: `insert` alone, or every `update` too.
+pub(in crate::bind) const RESET: &str = "ttl_reset";
+
+/// The parameters of expiry that a statement gives.
+#[derive(Default)]
+pub(in crate::bind) struct Said {
+    pub(in crate::bind) after: Option<String>,
+    pub(in crate::bind) resets: Option<bool>,
+}
+
+impl Said {
+    /// Takes a parameter, if it is one of expiry.
+    ///
+    /// # Errors
+    /// 22023
+    pub(in crate::bind) fn take(&mut self, name: &str, value: Option<&ast::Expr>) -> Result<bool> {
+        match name {
+            AFTER => self.after = Some(span(&said(value))?),
+            RESET => {
+                self.resets = Some(match said(value).as_str() {
+                    "insert" => false,
+                    "update" => true,
+                    other => {
+                        let message = format!("invalid value for enum option \"{RESET}\": {other}");
+                        let detail = "Valid values are \"insert\" and \"update\".";
+                        return Err(invalid(message).with_detail(detail));
+                    }
+                });
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// The usual changes begin a row's time anew.
+    pub(in crate::bind) fn usual() -> Self {
+        Self {
+            after: None,
+            resets: Some(true),
+        }
+    }
+
+    pub(in crate::bind) fn is_empty(&self) -> bool {
+        self.after.is_none() && self.resets.is_none()
+    }
+}
+
+/// A span of time by which rows may expire, as it is written in the catalog.
+fn span(written: &str) -> Result<String> {
+    let value = text::parse(written, DataType::Interval).map_err(|error| {
+        let message = format!("invalid value for interval option \"{AFTER}\": {written}");
+        invalid(message)
+            .with_detail(error.message().to_owned())
+            .with_hint("Say how long after they are written rows expire: '90 seconds', '1 hour', '30 days'.")
+    })?;
+    let is_positive = |span: &Interval| span.months >= 0 && span.days >= 0 && span.micros >= 0;
+    match value {
+        Value::Interval(span) if is_positive(&span) && span.comparable() > 0 => {
+            Ok(written.to_owned())
+        }
+        _ => {
+            let message = format!("value {written} out of bounds for option \"{AFTER}\"");
+            Err(invalid(message).with_detail("Rows expire after they were written."))
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Sweeper: deletes rows that have expired, in the background.
+//!
+//! ```text
+//!                    block 0            block 1            block 2
+//!   changed at       41                 97                 12          the last commit that wrote to it: storage knows
+//!   looked at        60                 60                 never
+//!   earliest then    18:40              18:05
+//!   at 18:10         nothing            look               look        at 97 something earlier may have come
+//! ```
+//!
+//! Nobody sees a row whose time has come: until it is swept it only takes room. So there is no index by time that each write
+//! would keep. A round, each second, looks at the blocks alone in which something is due: those with a row whose time has
+//! come since they were looked at, and those that were changed and not looked at for a while. What it remembers of a block
+//! is three words.
+//!
+//! It deletes a few hundred rows a transaction, which waits for nobody and takes no part in the validation of others: whoever
+//! has relied on such a row was there before its time came. Where somebody else writes one of them, it is left for another
+//! round. What refers to them is done with as foreign keys say, as by any other transaction.
+
+use crate::error::Result;
+use crate::exec::{self, ExecContext, Planner, Transaction};
+use crate::function::{EvalContext, StatementClock};
+use crate::plan::Statement;
+use parking_lot::Mutex;
+use remora_storage::catalog::TableEntry;
+use remora_storage::pool::Claim;
+use remora_storage::transaction::Core;
+use remora_storage::{
+    BlockNo, Durability, Isolation, RowId, Store, TableId, Timestamp, TransactionOptions, ValueRef,
+};
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::Duration;
+
+/// The pause between two rounds.
+const PERIOD: Duration = Duration::from_secs(1);
+/// A block that is changed again and again is looked at so often, in microseconds.
+const LOOK_EVERY: i64 = 10_000_000;
+/// Rows that are deleted by one transaction.
+const BATCH_ROWS: usize = 500;
+
+/// The sweeper of a database.
+#[derive(Debug)]
+pub(crate) struct Sweeper {
+    /// Whether there is a thread for it, or shall be none.
+    is_settled: AtomicBool,
+    tables: Arc<Mutex<Tables>>,
+}
+
+/// The tables whose rows expire.
+#[derive(Debug)]
+struct Tables {
+    looked: HashMap<TableId, Looked>,
+    /// Of the actions of foreign keys.
+    planner: Arc<dyn Planner>,
+}
+
+/// The blocks of a table as they were when they were looked at.
+#[derive(Debug, Default)]
+struct Looked {
+    /// Where they are: rows that are written anew are in others.
+    layout: usize,
+    blocks: Vec<LookedBlock>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct LookedBlock {
+    /// By a snapshot of this timestamp.
+    snapshot: Timestamp,
+    /// At this time.
+    time: i64,
+    /// The earliest moment of a row.
+    earliest: i64,
+}
+
+impl LookedBlock {
+    const NEVER: Self = Self {
+        snapshot: Timestamp(0),
+        time: i64::MIN,
+        earliest: i64::MIN,
+    };
+
+    fn is_due(&self, changed: Timestamp, now: i64) -> bool {
+        let is_stale = changed > self.snapshot && now.saturating_sub(self.time) >= LOOK_EVERY;
+        self.earliest <= now || is_stale
+    }
+}
+
+/// Whether a statement makes a table whose rows expire.
+pub(in crate::session) fn has_expiry(statement: &Statement) -> bool {
+    match statement {
+        Statement::CreateTable { table, .. } => table.expiry.is_some(),
+        Statement::AlterTable(alter) => alter.def.expiry.is_some(),
+        _ => false,
+    }
+}
+
+impl Sweeper {
+    /// The sweeper of a database that has no background if `is_manual`.
+    pub(super) fn new(is_manual: bool, planner: Arc<dyn Planner>) -> Self {
+        let tables = Tables {
+            looked: HashMap::new(),
+            planner,
+        };
+        Self {
+            is_settled: AtomicBool::new(is_manual),
+            tables: Arc::new(Mutex::new(tables)),
+        }
+    }
+
+    /// Has rows swept from now on, for as long as the database is there.
+    ///
+    /// # Errors
+    /// 58030 where the system has no thread for it.
+    pub(crate) fn start(&self, store: &Store) -> Result<()> {
+        if self.is_settled.swap(true, Relaxed) {
+            return Ok(());
+        }
+        let place = (Arc::downgrade(store.core()), Arc::downgrade(&self.tables));
+        let thread = thread::Builder::new().name("remora-sweeper".to_owned());
+        let started = thread.spawn(move || {
+            loop {
+                thread::sleep(PERIOD);
+                let (Some(core), Some(tables)) = (place.0.upgrade(), place.1.upgrade()) else {
+                    break;
+                };
+                // Where the database cannot be written now, it is for a later round.
+                let _ = tables.lock().round(&core);
+            }
+        });
+        started.map(drop).map_err(|error| {
+            self.is_settled.store(false, Relaxed);
+            sql_error!(IO_ERROR, "could not start the sweeper: {error}")
+        })
+    }
+
+    /// Deletes rows that have expired; returns how many.
+    ///
+    /// # Errors
+    /// 53300, 53100, 25006: what was deleted before stays so.
+    pub(crate) fn sweep(&self, core: &Arc<Core>) -> Result<u64> {
+        self.tables.lock().round(core)
+    }
+}
+
+impl Tables {
+    fn round(&mut self, core: &Arc<Core>) -> Result<u64> {
+        let catalog = core.catalog();
+        let expiring = || catalog.tables().filter(|table| table.def.expiry.is_some());
+        let is_there = |id: TableId| expiring().any(|table| table.def.id == id);
+        self.looked.retain(|id, _| is_there(*id));
+        let mut swept = 0;
+        for table in expiring() {
+            let looked = self.looked.entry(table.def.id).or_default();
+            let pass = Pass {
+                core,
+                table,
+                planner: &self.planner,
+                now: core.time().settled(),
+            };
+            swept += looked.sweep(&pass)?;
+        }
+        Ok(swept)
+    }
+}
+
+impl Looked {
+    fn sweep(&mut self, pass: &Pass<'_>) -> Result<u64> {
+        let (table, now) = (pass.table, pass.now);
+        let layout = Arc::as_ptr(&table.rows) as usize;
+        if self.layout != layout {
+            (self.layout, self.blocks) = (layout, Vec::new());
+        }
+        let mut swept = 0;
+        for block in table.rows.blocks() {
+            let at = block.0 as usize;
+            if self.blocks.len() <= at {
+                self.blocks.resize(at + 1, LookedBlock::NEVER);
+            }
+            while self.blocks[at].is_due(table.rows.changed(block), now) {
+                let (looked, more) = pass.sweep_block(block)?;
+                self.blocks[at] = looked;
+                table.rows.note_swept(more);
+                swept += more;
+                if more == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(swept)
+    }
+}
+
+/// A round over a table.
+struct Pass<'p> {
+    core: &'p Arc<Core>,
+    table: &'p Arc<TableEntry>,
+    planner: &'p Arc<dyn Planner>,
+    now: i64,
+}
+
+impl Pass<'_> {
+    /// Deletes some rows of a block that have expired; returns what was seen of the others, and how many were deleted.
+    fn sweep_block(&self, block: BlockNo) -> Result<(LookedBlock, u64)> {
+        let mut tx = self.begin()?;
+        let (due, looked) = self.look(block, &tx);
+        if due.is_empty() {
+            return Ok((looked, 0));
+        }
+        if let Ok(swept) = self
+            .delete(&due, &mut tx)
+            .and_then(|swept| self.commit(tx, swept))
+        {
+            return Ok((looked, swept));
+        }
+        // One of them is being written: the others go one by one.
+        let each = due.iter().filter_map(|row| {
+            let mut tx = self.begin().ok()?;
+            let swept = self.delete(std::slice::from_ref(row), &mut tx);
+            swept.and_then(|swept| self.commit(tx, swept)).ok()
+        });
+        Ok((looked, each.sum()))
+    }
+
+    fn begin(&self) -> Result<Transaction> {
+        let options = TransactionOptions {
+            isolation: Isolation::Snapshot,
+            durability: Some(Durability::Buffered),
+            sweeps: Some(self.table.def.id),
+            ..TransactionOptions::default()
+        };
+        let mut tx = Transaction::begin_on(self.core, options)?;
+        tx.set_time(self.now);
+        tx.begin_command();
+        Ok(tx)
+    }
+
+    /// Rows whose time has come, not too many, and the earliest moment of the others.
+    fn look(&self, block: BlockNo, tx: &Transaction) -> (Vec<RowId>, LookedBlock) {
+        let (mut due, mut earliest) = (Vec::new(), i64::MAX);
+        let Some(expiry) = &self.table.def.expiry else {
+            return (due, LookedBlock::NEVER);
+        };
+        let view = tx.view().unrecorded();
+        let Ok(()) = view.for_each_row_of(self.table, block, |row, values| {
+            if let ValueRef::TimestampTz(moment) = values.get(expiry.column) {
+                match moment <= self.now && due.len() < BATCH_ROWS {
+                    true => due.push(row),
+                    false => earliest = earliest.min(moment),
+                }
+            }
+            Ok::<(), Infallible>(())
+        });
+        let looked = LookedBlock {
+            snapshot: tx.snapshot(),
+            time: self.now,
+            earliest,
+        };
+        (due, looked)
+    }
+
+    fn delete(&self, rows: &[RowId], tx: &mut Transaction) -> Result<u64> {
+        exec::sweep(self.table, rows, tx, &self.context())
+    }
+
+    fn commit(&self, mut tx: Transaction, swept: u64) -> Result<u64> {
+        if tx.has_deferred() {
+            exec::check_deferred(&mut tx, &self.context())?;
+        }
+        tx.commit()?;
+        Ok(swept)
+    }
+
+    fn context(&self) -> ExecContext {
+        ExecContext {
+            eval: EvalContext {
+                clock: StatementClock::at(self.now),
+                ..EvalContext::default()
+            },
+            parameters: Arc::from([]),
+            ledger: Arc::clone(self.core.ledger()),
+            claim: Claim::Small,
+            with: None,
+            profiling: None,
+            planner: Arc::clone(self.planner),
+            trigger_depth: 0,
+        }
+    }
+}
