@@ -105,13 +105,7 @@ impl Database {
         recovery: RecoveryReport,
         sessions: Arc<Sessions>,
     ) -> Result<Self> {
-        if store
-            .catalog()
-            .tables()
-            .any(|table| table.def.expiry.is_some())
-        {
-            sessions.sweeper.start(&store)?;
-        }
+        sessions.sweeper.follow(&store.catalog(), &store)?;
         sessions.note_opening(Opening {
             report: recovery.clone(),
             disk: store.disk().cloned(),

@@ -73,7 +73,7 @@ pub(crate) use memory::Reliefs;
 pub(crate) use meter::Profiling;
 pub(crate) use planner::{Planner, TableRules};
 pub(crate) use point::{PointRows, lock_point, point_select};
-pub(crate) use point_read::PointRead;
+pub(crate) use point_read::{Also, PointRead};
 pub(crate) use referential::{Said, check_deferred, set_constraints};
 pub(crate) use scan::values::constants;
 pub(crate) use scroll::Scroll;

@@ -20,9 +20,8 @@
 use crate::error::Result;
 use crate::exec::{self, ExecContext, Planner, Transaction};
 use crate::function::{EvalContext, StatementClock};
-use crate::plan::Statement;
 use parking_lot::Mutex;
-use remora_storage::catalog::TableEntry;
+use remora_storage::catalog::{Catalog, TableEntry};
 use remora_storage::pool::Claim;
 use remora_storage::transaction::Core;
 use remora_storage::{
@@ -89,15 +88,6 @@ impl LookedBlock {
     }
 }
 
-/// Whether a statement makes a table whose rows expire.
-pub(in crate::session) fn has_expiry(statement: &Statement) -> bool {
-    match statement {
-        Statement::CreateTable { table, .. } => table.expiry.is_some(),
-        Statement::AlterTable(alter) => alter.def.expiry.is_some(),
-        _ => false,
-    }
-}
-
 impl Sweeper {
     /// The sweeper of a database that has no background if `is_manual`.
     pub(super) fn new(is_manual: bool, planner: Arc<dyn Planner>) -> Self {
@@ -111,12 +101,13 @@ impl Sweeper {
         }
     }
 
-    /// Has rows swept from now on, for as long as the database is there.
+    /// Has rows swept from now on, for as long as the database is there, if there is a table whose rows expire.
     ///
     /// # Errors
     /// 58030 where the system has no thread for it.
-    pub(crate) fn start(&self, store: &Store) -> Result<()> {
-        if self.is_settled.swap(true, Relaxed) {
+    pub(crate) fn follow(&self, catalog: &Catalog, store: &Store) -> Result<()> {
+        let is_wanted = catalog.tables().any(|table| table.def.expiry.is_some());
+        if !is_wanted || self.is_settled.swap(true, Relaxed) {
             return Ok(());
         }
         let place = (Arc::downgrade(store.core()), Arc::downgrade(&self.tables));

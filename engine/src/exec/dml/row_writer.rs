@@ -111,13 +111,14 @@ impl<'t> RowWriter<'t> {
         row: &[ValueRef<'_>],
         context: &ExecContext,
     ) -> Result<()> {
-        let id = match relieved(context, || tx.insert(self.table, row)) {
-            Err(error) if self.table.def.expiry.is_some() => {
+        let mut inserted = relieved(context, || tx.insert(self.table, row));
+        if inserted.is_err() && self.table.def.expiry.is_some() {
+            inserted = inserted.or_else(|error| {
                 self.make_way(error, row, tx, context)?;
-                relieved(context, || tx.insert(self.table, row))?
-            }
-            inserted => inserted?,
-        };
+                relieved(context, || tx.insert(self.table, row))
+            });
+        }
+        let id = inserted?;
         match &mut self.tracked {
             None => Ok(()),
             Some(tracked) => tracked.inserted(self.table, tx, (id, row), context),
@@ -152,16 +153,17 @@ impl<'t> RowWriter<'t> {
         changes: &[(ColumnId, ValueRef<'_>)],
         context: &ExecContext,
     ) -> Result<bool> {
-        match self.try_update(tx, row, changes, context) {
-            Err(error) if self.table.def.expiry.is_some() => {
+        let updated = self.try_update(tx, row, changes, context);
+        if updated.is_err() && self.table.def.expiry.is_some() {
+            return updated.or_else(|error| {
                 let Some(new) = changed_row(self.table, row, changes, tx) else {
                     return Err(error);
                 };
                 with_refs(&new, |new| self.make_way(error, new, tx, context))?;
                 self.try_update(tx, row, changes, context)
-            }
-            updated => updated,
+            });
         }
+        updated
     }
 
     #[inline]

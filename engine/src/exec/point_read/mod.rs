@@ -28,10 +28,8 @@ pub(crate) struct PointRead {
     keys: Keys,
     /// Whether only their number is wanted: a single row, a BIGINT.
     counts: bool,
-    /// Whether its row is locked: `FOR UPDATE`, of one key of a unique index.
-    locks: bool,
-    /// Whether its row is there only if it has not expired. Then the moment is read behind the columns that are shown.
-    expires: bool,
+    /// What else is done with its row.
+    also: Also,
     /// The types of the statement's parameters.
     parameters: Box<[DataType]>,
 }
@@ -58,17 +56,36 @@ enum Keys {
 /// Values of a key, where they are gathered.
 type KeyValues<'v> = SmallVec<[ValueRef<'v>; 4]>;
 
-impl PointRead {
-    /// Whether it locks what it reads.
-    #[inline]
-    pub(crate) fn locks(&self) -> bool {
-        self.locks
+/// Something that few reads by key do with their row, which is of a unique index.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Also {
+    /// Nothing.
+    Nothing,
+    /// It is locked: `FOR UPDATE`.
+    Lock,
+    /// It is there only if it has not expired ([`PointRead::is_alive`]). The moment is read behind the columns that are shown.
+    Expiry,
+    /// Both.
+    LockAndExpiry,
+}
+
+impl Also {
+    /// Whether the row is locked.
+    pub(crate) fn locks(self) -> bool {
+        matches!(self, Self::Lock | Self::LockAndExpiry)
     }
 
-    /// Whether its row may have expired: [`Self::is_alive`] tells.
+    /// Whether the row may have expired.
+    pub(crate) fn expires(self) -> bool {
+        matches!(self, Self::Expiry | Self::LockAndExpiry)
+    }
+}
+
+impl PointRead {
+    /// What it does besides reading.
     #[inline]
-    pub(crate) fn expires(&self) -> bool {
-        self.expires
+    pub(crate) fn also(&self) -> Also {
+        self.also
     }
 
     /// Whether the row that was read is there at a time; `shown` columns of it are shown.

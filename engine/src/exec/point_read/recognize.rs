@@ -1,7 +1,7 @@
 //! Which queries are such reads.
 
 use super::key_part::KeyPart;
-use super::{Keys, PointRead};
+use super::{Also, Keys, PointRead};
 use crate::function::aggregate::host::Callable;
 use crate::plan::lock::{LockStrength, LockWait, RowLock};
 use crate::plan::physical::{IndexKeys, IndexScan, KeyEnd, Node, PhysicalPlan};
@@ -28,8 +28,10 @@ impl PointRead {
         Some(Self {
             keys: Keys::One(parts(&lookup.key)?),
             counts: false,
-            locks: false,
-            expires: moment.is_some(),
+            also: match moment {
+                None => Also::Nothing,
+                Some(_) => Also::Expiry,
+            },
             read: KeyRead::new(&lookup.table, &lookup.index, &shown, lookup.columns),
             parameters: parameters.into(),
         })
@@ -47,10 +49,11 @@ impl PointRead {
         );
         let is_simple = is_lock && lock.wait != LockWait::Skip && select.lookup.index.def.unique;
         let read = Self::of_point(select, parameters).filter(|_| is_simple)?;
-        Some(Self {
-            locks: true,
-            ..read
-        })
+        let also = match read.also {
+            Also::Expiry => Also::LockAndExpiry,
+            _ => Also::Lock,
+        };
+        Some(Self { also, ..read })
     }
 
     /// The read that a query is, if it is nothing else.
@@ -92,8 +95,7 @@ impl PointRead {
         Some(Self {
             keys: Keys::of(scan, limit)?,
             counts: counted.is_some(),
-            locks: false,
-            expires: false,
+            also: Also::Nothing,
             read: KeyRead::new(&rows.table, &scan.index, &shown, looked_at),
             parameters: parameters.into(),
         })

@@ -31,7 +31,6 @@ use crate::function::{Needs, SequenceScope, SessionScope, Times};
 use crate::plan::statement::Planned;
 use crate::session::plans::call::Call;
 use crate::session::plans::prepared::{Names, Prepared};
-use crate::session::sweeper;
 use crate::session::transaction::temporary;
 use remora_storage::transaction::Mark;
 use remora_storage::{Durability, Store, TransactionOptions};
@@ -104,8 +103,8 @@ impl Session {
             Ok(done)
         });
         self.has_brief_tables |= temporary::makes_brief(&planned.statement);
-        if done.is_ok() && sweeper::has_expiry(&planned.statement) {
-            self.sessions.sweeper.start(&self.store)?;
+        if !Arc::ptr_eq(tx.catalog(), prepared.catalog()) {
+            self.sessions.sweeper.follow(tx.catalog(), &self.store)?;
         }
         if is_alone {
             if done.is_ok() {

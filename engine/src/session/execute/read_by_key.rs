@@ -13,7 +13,7 @@
 use super::attempt::wait_shown;
 use super::core::{Seat, Session};
 use crate::activity::SessionRecord;
-use crate::exec::PointRead;
+use crate::exec::{Also, PointRead};
 use crate::plan::Field;
 use crate::session::plans::plan_cache::Kept;
 use crate::session::plans::prepared::Prepared;
@@ -123,25 +123,61 @@ impl Place<'_> {
         let point = prepared.plan.point.as_ref();
         let point = point.filter(|_| prepared.arguments.is_none())?;
         let record = self.record;
-        let found = match self.block.status {
-            // A lock of its own is given up at once, but may have to be waited for.
-            TransactionStatus::Idle if point.locks() => None,
-            TransactionStatus::Idle => self.read_alone(prepared, point, parameters, rows),
-            TransactionStatus::Open => self.read_in_block(prepared, point, parameters, rows),
-            TransactionStatus::Failed => None,
-        };
-        let found = match found {
-            Some(1) if point.expires() => {
-                let shown = prepared.own_columns().len();
-                Some(usize::from(PointRead::is_alive(rows, shown, self.time())))
+        let found = match (point.also(), self.block.status) {
+            (Also::Nothing, TransactionStatus::Idle) => {
+                self.read_alone(prepared, point, parameters, rows)
             }
-            found => found,
+            (Also::Nothing, TransactionStatus::Open) => {
+                self.read_in_block::<false>(prepared, point, parameters, rows)
+            }
+            (also, _) => self.read_and(also, prepared, point, parameters, rows),
         };
         if found.is_some() && record.interrupt().is_set() {
             // A request that came meanwhile was meant for this statement, and not for the next.
             record.interrupt().withdraw();
         }
         found
+    }
+
+    /// Reads a row with which something else is done.
+    #[cold]
+    fn read_and(
+        &mut self,
+        also: Also,
+        prepared: &Prepared,
+        point: &PointRead,
+        parameters: &[Value],
+        rows: &mut Vec<Value>,
+    ) -> Option<usize> {
+        let found = match (self.block.status, also.locks()) {
+            // A lock of its own is given up at once, but may have to be waited for.
+            (TransactionStatus::Idle, true) => None,
+            (TransactionStatus::Idle, false) => self.read_alone(prepared, point, parameters, rows),
+            (TransactionStatus::Open, false) => {
+                self.read_in_block::<false>(prepared, point, parameters, rows)
+            }
+            // That it may not be locked, or cannot, is told on the general way.
+            (TransactionStatus::Open, true) if !self.may_lock() => None,
+            (TransactionStatus::Open, true) => {
+                self.read_in_block::<true>(prepared, point, parameters, rows)
+            }
+            (TransactionStatus::Failed, _) => None,
+        };
+        let is_there = |found: usize, now: i64| match found {
+            1 => usize::from(PointRead::is_alive(rows, prepared.own_columns().len(), now)),
+            found => found,
+        };
+        match also.expires() {
+            true => found.map(|found| is_there(found, self.time())),
+            false => found,
+        }
+    }
+
+    /// Whether rows can be locked in the block.
+    fn may_lock(&self) -> bool {
+        let tx = self.block.tx.as_ref();
+        let may_write = tx.is_some_and(|tx| !tx.options().read_only) && !self.block.read_only;
+        may_write && self.store.check_writable().is_ok()
     }
 
     /// The time of the transaction, or of one of its own.
@@ -176,7 +212,7 @@ impl Place<'_> {
         })
     }
 
-    fn read_in_block(
+    fn read_in_block<const LOCKS: bool>(
         &mut self,
         prepared: &Prepared,
         point: &PointRead,
@@ -187,18 +223,13 @@ impl Place<'_> {
         if !Arc::ptr_eq(tx.catalog(), prepared.catalog()) {
             return None;
         }
-        // That it may not be locked, or cannot, is told on the general way.
-        let (locks, read_only) = (point.locks(), self.block.read_only);
-        if locks && (read_only || tx.options().read_only || self.store.check_writable().is_err()) {
-            return None;
-        }
         point.run(parameters, rows, |what, key, places| {
             prepared.begin(self.record);
             // A failure is met again on the general way, which tells it.
             wait_shown(self.store, tx, self.durability == Durability::Sync).ok()?;
             self.record.runs_in_block(tx.id().0, self.block.read_only);
             tx.begin_command();
-            let found = match locks {
+            let found = match LOCKS {
                 true => tx.show_and_lock(what, key, places),
                 false => tx.show(what, key, places),
             };
