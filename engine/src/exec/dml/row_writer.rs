@@ -111,18 +111,47 @@ impl<'t> RowWriter<'t> {
         row: &[ValueRef<'_>],
         context: &ExecContext,
     ) -> Result<()> {
-        let mut inserted = relieved(context, || tx.insert(self.table, row));
-        if inserted.is_err() && self.table.def.expiry.is_some() {
-            inserted = inserted.or_else(|error| {
-                self.make_way(error, row, tx, context)?;
-                relieved(context, || tx.insert(self.table, row))
-            });
-        }
-        let id = inserted?;
+        let id = match &self.table.def.expiry {
+            None => relieved(context, || tx.insert(self.table, row))?,
+            Some(_) => self.insert_expiring(tx, row, context)?,
+        };
         match &mut self.tracked {
             None => Ok(()),
             Some(tracked) => tracked.inserted(self.table, tx, (id, row), context),
         }
+    }
+
+    /// Inserts a row into a table whose rows expire.
+    #[inline(never)]
+    fn insert_expiring(
+        &self,
+        tx: &mut Transaction,
+        row: &[ValueRef<'_>],
+        context: &ExecContext,
+    ) -> Result<RowId> {
+        relieved(context, || tx.insert(self.table, row)).or_else(|error| {
+            self.make_way(error, row, tx, context)?;
+            relieved(context, || tx.insert(self.table, row))
+        })
+    }
+
+    /// Sets columns of a row of a table whose rows expire.
+    #[inline(never)]
+    fn update_expiring(
+        &mut self,
+        tx: &mut Transaction,
+        row: RowId,
+        changes: &[(ColumnId, ValueRef<'_>)],
+        context: &ExecContext,
+    ) -> Result<bool> {
+        let updated = self.try_update(tx, row, changes, context);
+        updated.or_else(|error| {
+            let Some(new) = changed_row(self.table, row, changes, tx) else {
+                return Err(error);
+            };
+            with_refs(&new, |new| self.make_way(error, new, tx, context))?;
+            self.try_update(tx, row, changes, context)
+        })
     }
 
     /// Deletes rows that have expired and have a key of a row that is to be written; `refused` is why it could not be.
@@ -153,17 +182,10 @@ impl<'t> RowWriter<'t> {
         changes: &[(ColumnId, ValueRef<'_>)],
         context: &ExecContext,
     ) -> Result<bool> {
-        let updated = self.try_update(tx, row, changes, context);
-        if updated.is_err() && self.table.def.expiry.is_some() {
-            return updated.or_else(|error| {
-                let Some(new) = changed_row(self.table, row, changes, tx) else {
-                    return Err(error);
-                };
-                with_refs(&new, |new| self.make_way(error, new, tx, context))?;
-                self.try_update(tx, row, changes, context)
-            });
+        match &self.table.def.expiry {
+            None => self.try_update(tx, row, changes, context),
+            Some(_) => self.update_expiring(tx, row, changes, context),
         }
-        updated
     }
 
     #[inline]

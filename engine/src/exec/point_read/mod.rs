@@ -28,7 +28,7 @@ pub(crate) struct PointRead {
     keys: Keys,
     /// Whether only their number is wanted: a single row, a BIGINT.
     counts: bool,
-    /// What else is done with its row.
+    /// More that is done with its row.
     also: Also,
     /// The types of the statement's parameters.
     parameters: Box<[DataType]>,
@@ -82,7 +82,7 @@ impl Also {
 }
 
 impl PointRead {
-    /// What it does besides reading.
+    /// More that it does with its row.
     #[inline]
     pub(crate) fn also(&self) -> Also {
         self.also

@@ -221,6 +221,7 @@ impl Session {
 
 /// Waits until the commits that a transaction sees may be shown. Without `synchronous_commit` those that may be lost are
 /// shown as well, as long as the log goes on.
+#[inline]
 pub(super) fn wait_shown(store: &Store, tx: &Transaction, is_synchronous: bool) -> Result<()> {
     match is_synchronous {
         true => store.wait_shown(tx.snapshot())?,

@@ -114,7 +114,7 @@ impl Session {
 impl Place<'_> {
     #[inline]
     fn read(
-        mut self,
+        self,
         prepared: &Prepared,
         parameters: &[Value],
         rows: &mut Vec<Value>,
@@ -123,14 +123,15 @@ impl Place<'_> {
         let point = prepared.plan.point.as_ref();
         let point = point.filter(|_| prepared.arguments.is_none())?;
         let record = self.record;
-        let found = match (point.also(), self.block.status) {
-            (Also::Nothing, TransactionStatus::Idle) => {
-                self.read_alone(prepared, point, parameters, rows)
-            }
-            (Also::Nothing, TransactionStatus::Open) => {
-                self.read_in_block::<false>(prepared, point, parameters, rows)
-            }
-            (also, _) => self.read_and(also, prepared, point, parameters, rows),
+        let found = match point.also() {
+            Also::Nothing => match self.block.status {
+                TransactionStatus::Idle => self.read_alone(prepared, point, parameters, rows),
+                TransactionStatus::Open => {
+                    self.read_in_block::<false>(prepared, point, parameters, rows)
+                }
+                TransactionStatus::Failed => None,
+            },
+            also => self.read_and(also, prepared, point, parameters, rows),
         };
         if found.is_some() && record.interrupt().is_set() {
             // A request that came meanwhile was meant for this statement, and not for the next.
@@ -142,7 +143,7 @@ impl Place<'_> {
     /// Reads a row with which something else is done.
     #[cold]
     fn read_and(
-        &mut self,
+        mut self,
         also: Also,
         prepared: &Prepared,
         point: &PointRead,
@@ -152,14 +153,19 @@ impl Place<'_> {
         let found = match (self.block.status, also.locks()) {
             // A lock of its own is given up at once, but may have to be waited for.
             (TransactionStatus::Idle, true) => None,
-            (TransactionStatus::Idle, false) => self.read_alone(prepared, point, parameters, rows),
+            (TransactionStatus::Idle, false) => {
+                let place = self.again();
+                place.read_alone(prepared, point, parameters, rows)
+            }
             (TransactionStatus::Open, false) => {
-                self.read_in_block::<false>(prepared, point, parameters, rows)
+                let place = self.again();
+                place.read_in_block::<false>(prepared, point, parameters, rows)
             }
             // That it may not be locked, or cannot, is told on the general way.
             (TransactionStatus::Open, true) if !self.may_lock() => None,
             (TransactionStatus::Open, true) => {
-                self.read_in_block::<true>(prepared, point, parameters, rows)
+                let place = self.again();
+                place.read_in_block::<true>(prepared, point, parameters, rows)
             }
             (TransactionStatus::Failed, _) => None,
         };
@@ -170,6 +176,15 @@ impl Place<'_> {
         match also.expires() {
             true => found.map(|found| is_there(found, self.time())),
             false => found,
+        }
+    }
+
+    /// This place, for who needs it again afterwards.
+    fn again(&mut self) -> Place<'_> {
+        Place {
+            block: self.block,
+            seat: self.seat,
+            ..*self
         }
     }
 
@@ -192,7 +207,7 @@ impl Place<'_> {
 
     #[inline]
     fn read_alone(
-        &mut self,
+        self,
         prepared: &Prepared,
         point: &PointRead,
         parameters: &[Value],
@@ -213,7 +228,7 @@ impl Place<'_> {
     }
 
     fn read_in_block<const LOCKS: bool>(
-        &mut self,
+        self,
         prepared: &Prepared,
         point: &PointRead,
         parameters: &[Value],
