@@ -122,7 +122,7 @@ impl PointRead {
 
     /// Leaves the rows in `rows`, one after another; returns how many there are. `None` where they are too many, where the
     /// parameters do not fit, and where `show`, which reads in some state, does not.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn run(
         &self,
         parameters: &[Value],
