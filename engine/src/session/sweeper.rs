@@ -213,7 +213,10 @@ impl Pass<'_> {
             let swept = self.delete(std::slice::from_ref(row), &mut tx);
             swept.and_then(|swept| self.commit(tx, swept)).ok()
         });
-        Ok((looked, each.sum()))
+        let swept = each.sum();
+        // Those that are left are due still.
+        let earliest = self.now;
+        Ok((LookedBlock { earliest, ..looked }, swept))
     }
 
     fn begin(&self) -> Result<Transaction> {

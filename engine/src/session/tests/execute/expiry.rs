@@ -229,3 +229,26 @@ fn a_sweep_is_no_conflict() {
         db.run_background().unwrap();
     }
 }
+
+/// A row that somebody writes is left for another round, and only that one.
+#[test]
+fn what_cannot_be_swept_now_is_swept_later() {
+    let time = ManualTime::at(UNIX_EPOCH);
+    let options = Options::new().time_source(Arc::new(time.clone()));
+    let db = Database::in_memory_with(options.manual_maintenance(true)).unwrap();
+    let (alice, bob) = (db.connect().unwrap(), db.connect().unwrap());
+    alice.execute(VISITS, []).unwrap();
+    alice
+        .execute("INSERT INTO visit VALUES (1, 'ann'), (2, 'bob')", [])
+        .unwrap();
+    bob.execute("BEGIN", []).unwrap();
+    bob.execute("UPDATE visit SET who = 'bert' WHERE id = 2", [])
+        .unwrap();
+    time.advance(MINUTE);
+    db.run_background().unwrap();
+    assert_eq!(stored(&db), 1);
+    bob.execute("ROLLBACK", []).unwrap();
+    time.advance(Duration::from_secs(1));
+    db.run_background().unwrap();
+    assert_eq!(stored(&db), 0);
+}
