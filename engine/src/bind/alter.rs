@@ -18,6 +18,7 @@ use super::from::table_scope;
 use super::generated::{computed_from, generated_of};
 use super::index::Names;
 use super::sequence::refuse_users;
+use super::storage_parameter::ttl::refuse_column;
 use super::trigger::enable;
 use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
@@ -239,7 +240,7 @@ impl<'a> Binder<'a> {
             return Err(Error::new(state::UNDEFINED_COLUMN, message).at(place(ident.span)));
         };
         let id = column.id;
-        altered.refuse_expiry(id, place(ident.span))?;
+        refuse_column(table, id, place(ident.span))?;
         let computed = computed_from(self.catalog, table, id)?;
         let dependents = self.without_column(&altered.entry, id, &computed, cascade)?;
         if !computed.is_empty() {

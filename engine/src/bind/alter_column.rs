@@ -6,6 +6,7 @@ use super::check::{column_position, default_of, set_default};
 use super::computed_key::{hidden_from, retype_hidden};
 use super::data_type::{time_modifier, without_precision};
 use super::generated::{is_generated, refuse_retyping_of_source};
+use super::storage_parameter::ttl::refuse_column;
 use super::{Binder, Bound, Clause, Context, coerce};
 use crate::error::{Error, Position, Result, state};
 use crate::parse::{ColumnAction, SequenceOptions, column_action, place, refuse};
@@ -34,6 +35,9 @@ impl<'a> Binder<'a> {
         }
         let id = altered.draft.table.columns[position].id;
         let primary = altered.primary();
+        if matches!(operation, O::SetDefault { .. } | O::DropDefault) {
+            refuse_column(&altered.draft.table, id, at)?;
+        }
         let is_in_key = primary.is_some_and(|key| key.columns.iter().any(|part| part.column == id));
         let column = &mut altered.draft.table.columns[position];
         match operation {
@@ -153,7 +157,7 @@ impl<'a> Binder<'a> {
         }
         let id = column.id;
         self.refuse_retyping(&altered.entry, id, &column.name, at)?;
-        altered.refuse_expiry(id, at)?;
+        refuse_column(&altered.draft.table, id, at)?;
         refuse_retyping_of_source(self.catalog, &altered.draft.table, position, at)?;
         let column = &mut altered.draft.table.columns[position];
         let value = match using {

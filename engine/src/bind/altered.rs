@@ -5,8 +5,6 @@ use super::alter_constraint::Untested;
 use super::computed_key::retire_hidden;
 use super::draft::Draft;
 use super::scope::Scope;
-use super::storage_parameter::ttl::AFTER;
-use crate::error::{Error, Position, Result, state};
 use crate::plan::logical::{Logical, Query, Scan};
 use crate::plan::structure::{ComingKey, Step};
 use crate::plan::{Expr, ExprKind};
@@ -95,24 +93,6 @@ impl Altered<'_> {
     pub(super) fn primary(&self) -> Option<IndexDef> {
         let is_primary = |index: &IndexDef| index.constraint == Some(Constraint::PrimaryKey);
         self.kept().into_iter().find(is_primary)
-    }
-
-    /// Refuses to take away, or to make another, the column that says when rows expire.
-    ///
-    /// # Errors
-    /// 0A000
-    pub(super) fn refuse_expiry(&self, column: ColumnId, at: Option<Position>) -> Result<()> {
-        match &self.draft.table.expiry {
-            Some(expiry) if expiry.column == column => {
-                let table = &self.draft.table.name;
-                let message = format!("rows of table \"{table}\" expire by this column");
-                let hint = format!("ALTER TABLE {table} RESET ({AFTER}) has them stay.");
-                Err(Error::new(state::FEATURE_NOT_SUPPORTED, message)
-                    .with_hint(hint)
-                    .at(at))
-            }
-            _ => Ok(()),
-        }
     }
 
     /// Has something go before the table is another.

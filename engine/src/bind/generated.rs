@@ -196,8 +196,9 @@ impl Binder<'_> {
         generated_of(self.catalog, table, None)
     }
 
-    /// What follows from assignments: a row's time begins anew where it expires; the generated columns that are computed anew, those included that
-    /// are set to DEFAULT, which are no assignments from then on; and the checks that name any of them all.
+    /// The changes that follow from assignments: where rows expire, a row's time begins anew; generated columns are computed
+    /// anew, those included that are set to DEFAULT, which are no assignments from then on; and checks are tested that name
+    /// any of them all.
     pub(super) fn follows(
         &mut self,
         table: &TableDef,

@@ -6,6 +6,7 @@
 use super::alter::column_exists;
 use super::check::positions;
 use super::scope::Scope;
+use super::storage_parameter::ttl::refuse_column;
 use super::table::taken_constraint;
 use super::{Binder, Clause, Context, name};
 use crate::error::{Error, Position, Result, state};
@@ -114,7 +115,8 @@ impl Binder<'_> {
             return refuse("a name for a column of an index", at);
         }
         let entry = self.table(relation, at)?;
-        let (position, _) = entry.def.column(&old).ok_or_else(missing)?;
+        let (position, column) = entry.def.column(&old).ok_or_else(missing)?;
+        refuse_column(&entry.def, column.id, old_at)?;
         if entry.def.column(&new).is_some() {
             return Err(column_exists(&new, relation.name()).at(new_at));
         }

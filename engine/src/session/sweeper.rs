@@ -106,8 +106,8 @@ impl Sweeper {
     /// # Errors
     /// 58030 where the system has no thread for it.
     pub(crate) fn follow(&self, catalog: &Catalog, store: &Store) -> Result<()> {
-        let is_wanted = catalog.tables().any(|table| table.def.expiry.is_some());
-        if !is_wanted || self.is_settled.swap(true, Relaxed) {
+        let is_wanted = || catalog.tables().any(|table| table.def.expiry.is_some());
+        if self.is_settled.load(Relaxed) || !is_wanted() || self.is_settled.swap(true, Relaxed) {
             return Ok(());
         }
         let place = (Arc::downgrade(store.core()), Arc::downgrade(&self.tables));

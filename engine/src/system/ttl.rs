@@ -1,10 +1,13 @@
 //! Tables whose rows expire, and how far the sweeper is.
 
-use super::table::system_table;
+use super::table::{SystemContext, system_table};
+use crate::error::{Error, Result};
 use remora_storage::catalog::{Expiry, TableEntry};
-use remora_storage::{Interval, ReadView, Value, ValueRef};
-use std::convert::Infallible;
+use remora_storage::{Interval, Value, ValueRef};
 use std::sync::Arc;
+
+/// Rows that are counted before it is asked whether to go on.
+const LOOK_ROWS: u64 = 4096;
 
 system_table! {
     /// Rows that are there, and rows that wait to be swept; counted when it is asked.
@@ -13,7 +16,7 @@ system_table! {
     let now = context.eval.clock.transaction_start();
     let ahead = context.core().time().ahead().map_or(0, |ahead| ahead.as_micros() as i64);
     for (table, expiry) in names.tables().filter_map(|table| Some((table, table.def.expiry.as_deref()?)));
-    let found = Found::count(context.view, (table, expiry), now);
+    let found = Found::count(context, (table, expiry), now)?;
     let oldest = (found.expired > 0).then_some(found.oldest);
     "table_name" Text = &table.def.name,
     "expire_after" Text = &expiry.after,
@@ -43,14 +46,21 @@ struct Found {
 }
 
 impl Found {
-    fn count(view: &ReadView, (table, expiry): (&Arc<TableEntry>, &Expiry), now: i64) -> Self {
+    fn count(
+        context: &SystemContext<'_>,
+        (table, expiry): (&Arc<TableEntry>, &Expiry),
+        now: i64,
+    ) -> Result<Self> {
         let mut found = Self {
             live: 0,
             expired: 0,
             oldest: i64::MAX,
         };
-        let view = view.clone().unrecorded();
-        let Ok(()) = view.for_each_row(table, |_, row| {
+        let view = context.view.clone().unrecorded();
+        view.for_each_row(table, |_, row| {
+            if (found.live + found.expired).is_multiple_of(LOOK_ROWS) {
+                context.eval.check()?;
+            }
             match row.get(expiry.column) {
                 ValueRef::TimestampTz(moment) if moment <= now => {
                     found.expired += 1;
@@ -58,8 +68,8 @@ impl Found {
                 }
                 _ => found.live += 1,
             }
-            Ok::<(), Infallible>(())
-        });
-        found
+            Ok::<(), Error>(())
+        })?;
+        Ok(found)
     }
 }

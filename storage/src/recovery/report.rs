@@ -117,7 +117,7 @@ pub struct RecoveryReport {
     /// is some.
     pub full: Option<String>,
     /// How far the time that the files say is ahead of the wall clock, where that is more than a minute: time goes on from
-    /// there at half speed, until it is caught up, unless the wall clock was accepted.
+    /// there at half speed, until it is caught up.
     pub ahead: Option<Duration>,
     /// Time of loading images, replaying, building indexes.
     pub elapsed: [Duration; 3],

@@ -48,7 +48,7 @@ pub(super) fn manifest(
 fn latest_time(from: &Contents<'_>) -> i64 {
     let info = from.manifest.info.as_ref();
     let written = info.map_or(0, |info| info.micros);
-    // Whoever reads more of the mark tells what is wrong with it.
+    // Other steps tell what is wrong with a mark.
     match ClosingMark::read(from.disk) {
         Ok(Some(mark)) if mark.lsn >= from.manifest.lsn => mark.micros.max(written),
         _ => written,

@@ -108,7 +108,7 @@ pub fn rewind(
 
     let mut past = Past::read(disk)?;
     past.remove_leftovers(disk)?;
-    // What has expired stays so.
+    // Rows that have expired stay so.
     let time = past.time.max(micros(disk.now()));
     let header = past.beginning(database)?;
     let manifest = Manifest {

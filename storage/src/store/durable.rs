@@ -97,7 +97,7 @@ impl Durable {
         self.flusher.lock().take();
         let checkpoint = self.schedule.close();
         let closed = self.log.close().and_then(|end| match end {
-            // What somebody was told stays past, also where nothing was committed.
+            // A time that somebody was told stays past, also where nothing was committed.
             Some(end) if self.closed_at != Some(end) || self.time.told().is_some() => {
                 self.mark_closed(end)
             }

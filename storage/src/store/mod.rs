@@ -138,7 +138,7 @@ impl Store {
         core.attach_log(recovered.log.clone(), durability == Durability::Sync);
         apply(&core, &options);
         let durable = Durable::start(disk, recovered, &options)?;
-        if options.accept_clock && report.ahead.is_some() {
+        if options.accept_clock {
             durable.keep_time()?;
         }
         Ok((Self::new(core, ledger, durability, Some(durable)), report))

@@ -101,10 +101,15 @@ pub(super) fn of_table(options: &CreateTableOptions, at: Option<Position>) -> Re
 pub(super) fn test_of_table(options: &CreateTableOptions, at: Option<Position>) -> Result<()> {
     match of_table(options, at)?.is_empty() {
         true => Ok(()),
-        false => Err(Error::unsupported("expiry of the rows of a query")
-            .with_hint("Make the table first, and then INSERT INTO .. SELECT.")
-            .at(at)),
+        false => Err(of_query(at)),
     }
+}
+
+/// The complaint about rows that are those of a query.
+fn of_query(at: Option<Position>) -> Error {
+    Error::unsupported("expiry of the rows of a query")
+        .with_hint("Make the table first, and then INSERT INTO .. SELECT.")
+        .at(at)
 }
 
 /// Tests the options of a view, and gives its check option.
@@ -193,9 +198,11 @@ impl Binder<'_> {
                 false => test(name, *value, OF_TABLES)?,
             }
         }
-        match expiry.is_empty() {
-            true => Ok(nothing),
-            false => self.alter_expiry(entry, expiry, at),
+        match &entry.def {
+            _ if expiry.is_empty() => Ok(nothing),
+            def if syntax.resets && def.expiry.is_none() => Ok(nothing),
+            def if def.materialized.is_some() => Err(of_query(at)),
+            _ => self.alter_expiry(entry, expiry, at),
         }
     }
 

@@ -1,9 +1,10 @@
 //! The parameters of tables whose rows expire, as they are written.
 
 use super::{invalid, said};
-use crate::error::Result;
+use crate::error::{Error, Position, Result, state};
 use crate::function::text;
-use remora_storage::{DataType, Interval, Value};
+use remora_storage::catalog::TableDef;
+use remora_storage::{ColumnId, DataType, Interval, Value};
 use sqlparser::ast;
 
 /// How long after they were written rows expire.
@@ -72,5 +73,27 @@ fn span(written: &str) -> Result<String> {
             let message = format!("value {written} out of bounds for option \"{AFTER}\"");
             Err(invalid(message).with_detail("Rows expire after they were written."))
         }
+    }
+}
+
+/// Refuses to change or take away the column that says when rows expire: what a table is rests on it.
+///
+/// # Errors
+/// 0A000
+pub(in crate::bind) fn refuse_column(
+    table: &TableDef,
+    column: ColumnId,
+    at: Option<Position>,
+) -> Result<()> {
+    match &table.expiry {
+        Some(expiry) if expiry.column == column => {
+            let name = &table.name;
+            let message = format!("rows of table \"{name}\" expire by this column");
+            let hint = format!("ALTER TABLE {name} RESET ({AFTER}) has them stay.");
+            Err(Error::new(state::FEATURE_NOT_SUPPORTED, message)
+                .with_hint(hint)
+                .at(at))
+        }
+        _ => Ok(()),
     }
 }

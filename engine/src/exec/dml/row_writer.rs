@@ -275,17 +275,34 @@ pub(super) fn delete_expired(
 ) -> Result<bool> {
     let mut found = false;
     for index in indexes.iter().filter(|index| index.def.unique) {
-        let holder = tx.key_holder(table, index, row)?.map(|holder| holder.row);
-        let Some(expired) = holder.filter(|row| has_expired(table, *row, tx, context)) else {
-            continue;
-        };
-        let change = (TriggerEvent::Delete, &[] as &[ColumnId]);
-        let mut writer = RowWriter::with_triggers(table, change, None, tx)?;
-        writer.delete(tx, expired, context)?;
-        writer.finish(tx, context)?;
-        found = true;
+        if let Some(holder) = tx.key_holder(table, index, row)? {
+            found |= sweep(table, &[holder.row], tx, context)? > 0;
+        }
     }
     Ok(found)
+}
+
+/// Deletes those of the rows that have expired, and does with what refers to them as foreign keys say; triggers of the table
+/// do not fire. Returns how many there were.
+///
+/// # Errors
+/// 40001, and those of the actions of foreign keys; the caller rolls back.
+pub(crate) fn sweep(
+    table: &Arc<TableEntry>,
+    rows: &[RowId],
+    tx: &mut Transaction,
+    context: &ExecContext,
+) -> Result<u64> {
+    let change = (TriggerEvent::Delete, &[] as &[ColumnId]);
+    let mut writer = RowWriter::with_triggers(table, change, None, tx)?;
+    let mut swept = 0;
+    for row in rows {
+        if has_expired(table, *row, tx, context) && writer.delete(tx, *row, context)? {
+            swept += 1;
+        }
+    }
+    writer.finish(tx, context)?;
+    Ok(swept)
 }
 
 /// Ends a statement that has changed rows in several ways: at once, or where it has parts, at the end of all parts.

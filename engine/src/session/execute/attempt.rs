@@ -100,12 +100,12 @@ impl Session {
         let before = tx.begin_command();
         let mut done = dispatch::run(&prepared.plan, tx, call, pipe).and_then(|done| {
             schema_elements::make(prepared, tx, call)?;
+            if !Arc::ptr_eq(tx.catalog(), prepared.catalog()) {
+                self.sessions.sweeper.follow(tx.catalog(), &self.store)?;
+            }
             Ok(done)
         });
         self.has_brief_tables |= temporary::makes_brief(&planned.statement);
-        if !Arc::ptr_eq(tx.catalog(), prepared.catalog()) {
-            self.sessions.sweeper.follow(tx.catalog(), &self.store)?;
-        }
         if is_alone {
             if done.is_ok() {
                 self.end_own(&mut own, planned, call)?;

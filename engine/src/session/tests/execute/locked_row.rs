@@ -45,7 +45,7 @@ fn a_locked_row_is_kept_from_others() {
         begin(&alice);
         begin(&bob);
         assert_eq!(balance(&alice, sql, 1).unwrap(), 100);
-        // What she has, she has: it is not locked again.
+        // She has it: it is not locked again.
         assert_eq!(balance(&alice, sql, 1).unwrap(), 100);
         assert_eq!(code(balance(&bob, LOCK, 1)), state::SERIALIZATION_FAILURE);
         bob.execute_batch("ROLLBACK; BEGIN; SELECT 1").unwrap();
