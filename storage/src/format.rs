@@ -59,6 +59,8 @@ pub const FEATURE_BULK_DELETIONS: u32 = 1 << 19;
 pub const FEATURE_TIMES: u32 = 1 << 20;
 /// Rows of tables may expire.
 pub const FEATURE_EXPIRY: u32 = 1 << 21;
+/// Tables may be caches.
+pub const FEATURE_EVICTION: u32 = 1 << 22;
 /// The feature bits that this build knows, and sets in all files that it writes.
 pub const FEATURES_KNOWN: u32 = FEATURE_RICH_CATALOG
     | FEATURE_BLOCK_IMAGES
@@ -79,7 +81,8 @@ pub const FEATURES_KNOWN: u32 = FEATURE_RICH_CATALOG
     | FEATURE_COLLATIONS
     | FEATURE_BULK_DELETIONS
     | FEATURE_TIMES
-    | FEATURE_EXPIRY;
+    | FEATURE_EXPIRY
+    | FEATURE_EVICTION;
 /// Bytes of the prologue.
 pub const PROLOGUE_LEN: usize = 36;
 

@@ -48,6 +48,8 @@ pub enum WriteKind {
     DeleteSome(u32),
     /// It stays as it is, but nobody else may change it.
     Lock,
+    /// It came, and its transaction has taken that back.
+    TakenBack,
     /// No row, and perhaps no table ([`NO_TABLE`]): a step of DDL, a number that its transaction
     /// understands.
     Ddl(u32),
@@ -64,6 +66,13 @@ pub struct Write {
     pub kind: WriteKind,
 }
 
+impl Write {
+    /// Whether there is nothing to be done about a row.
+    pub fn is_of_no_row(&self) -> bool {
+        matches!(self.kind, WriteKind::Ddl(_) | WriteKind::TakenBack)
+    }
+}
+
 /// A table that was written to.
 #[derive(Clone, Debug)]
 pub struct Touched {
@@ -73,6 +82,8 @@ pub struct Touched {
     pub rows: bool,
     /// Whether it is held until the transaction ends, whatever is undone.
     pub held: bool,
+    /// Entries before this one have no insertion that may be taken back.
+    taken_back_to: usize,
 }
 
 /// A place in a write set: before all of it, behind all of it, or between two rows.
@@ -255,6 +266,23 @@ impl WriteSet {
         self.slot_bytes += slots.heap_bytes() - before;
     }
 
+    /// From which entry on insertions into a table may be taken back.
+    pub fn taken_back_to(&self, table: u32) -> usize {
+        self.touched[table as usize]
+            .taken_back_to
+            .min(self.entries.len())
+    }
+
+    /// Notes that insertions into a table before an entry are taken back, or stay.
+    pub fn note_taken_back(&mut self, table: u32, to: usize) {
+        self.touched[table as usize].taken_back_to = to;
+    }
+
+    /// Notes that an insertion was taken back. Its entry stays, so that marks do.
+    pub fn take_back(&mut self, entry: usize) {
+        self.entries[entry].kind = WriteKind::TakenBack;
+    }
+
     /// Lets no later write extend an entry that is there: what came until now can be gone back to.
     pub fn seal(&mut self) {
         self.sealed = self.entries.len();
@@ -415,6 +443,7 @@ impl WriteSet {
             entry: Arc::clone(entry),
             rows: false,
             held: false,
+            taken_back_to: 0,
         });
         self.touched.len() as u32 - 1
     }

@@ -10,6 +10,7 @@
 //! Expiry is a part of visibility: since a transaction has one time, all its statements agree about who is there. Storage
 //! knows nothing of it. What looks at rows past a scan, the checks of keys, asks `exec::referential`.
 
+use super::altered::Altered;
 use super::check::set_default;
 use super::draft::Draft;
 use super::foreign::refuse_hold;
@@ -17,12 +18,10 @@ use super::storage_parameter::ttl::{AFTER, RESET, Said};
 use super::{Binder, storage_parameter};
 use crate::error::{Error, Position, Result, state};
 use crate::parse::parse_expression;
-use crate::plan::logical::LogicalStatement;
 use crate::plan::{Expr, ExprKind};
 use remora_storage::DataType;
 use remora_storage::catalog::{ColumnDef, Expiry, TableDef, TableEntry};
 use sqlparser::ast;
-use std::sync::Arc;
 
 /// The column that says when.
 const COLUMN: &str = "expires_at";
@@ -88,11 +87,10 @@ impl<'a> Binder<'a> {
     /// ALTER TABLE .. SET of expiry: rows that are there get their time from now on; those that have one keep it.
     pub(super) fn alter_expiry(
         &mut self,
-        entry: Arc<TableEntry>,
+        altered: &mut Altered<'a>,
         said: Said,
         at: Option<Position>,
-    ) -> Result<LogicalStatement> {
-        let mut altered = self.altered_entry(entry);
+    ) -> Result<()> {
         let known = altered.draft.table.expiry.clone();
         match known {
             Some(expiry) => {
@@ -100,7 +98,7 @@ impl<'a> Binder<'a> {
                 let position = position.expect("the column is there as long as rows expire");
                 let after = said.after.unwrap_or(expiry.after);
                 let resets = said.resets.unwrap_or(expiry.resets);
-                self.set_expiry(&mut altered.draft.table, position, after, resets)?;
+                self.set_expiry(&mut altered.draft.table, position, after, resets)
             }
             None => {
                 self.refuse_references(&altered.entry, at)?;
@@ -111,23 +109,22 @@ impl<'a> Binder<'a> {
                     let begun = self.default_value(column)?;
                     altered.values.push(begun);
                 }
+                Ok(())
             }
         }
-        self.finish_alter(altered)
     }
 
     /// ALTER TABLE .. RESET of expiry: what has expired until then is gone.
-    pub(super) fn drop_expiry(&mut self, entry: Arc<TableEntry>) -> Result<LogicalStatement> {
-        let mut altered = self.altered_entry(entry);
+    pub(super) fn drop_expiry(&mut self, altered: &mut Altered<'a>) -> Result<()> {
         let Some(expiry) = altered.draft.table.expiry.take() else {
-            return self.finish_alter(altered);
+            return Ok(());
         };
         if let Some(position) = altered.draft.table.position(expiry.column) {
             let column = &mut altered.draft.table.columns[position];
             match column.unlisted {
                 true => {
                     let name = ast::Ident::with_quote('"', &column.name);
-                    self.drop_column(&mut altered, &name, false, false)?;
+                    self.drop_column(altered, &name, false, false)?;
                 }
                 false => {
                     column.default = None;
@@ -138,7 +135,7 @@ impl<'a> Binder<'a> {
                 }
             }
         }
-        self.finish_alter(altered)
+        Ok(())
     }
 
     /// The rows of a table that other tables refer to can only expire if something becomes of theirs.

@@ -3,6 +3,7 @@
 use super::check::column_type;
 use super::deferral::deferral;
 use super::index::Names;
+use super::storage_parameter::eviction::refuse_reference;
 use super::table::taken_constraint;
 use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
@@ -390,11 +391,14 @@ fn check_permanence(table: &TableDef, parent: &TableDef, at: Option<Position>) -
     Err(Error::new(state::INVALID_TABLE_DEFINITION, message).at(at))
 }
 
-/// Refuses a foreign key to a table whose rows expire, if it would keep them from that.
+/// Refuses a foreign key to a cache, and one to a table whose rows expire, if it would keep them from that.
 ///
 /// # Errors
 /// 0A000
 fn check_reference(key: &ForeignKeyDef, parent: &TableDef) -> Result<()> {
+    if parent.eviction.is_some() {
+        return Err(refuse_reference(&key.name, &parent.name));
+    }
     match parent.expiry {
         Some(_) => refuse_hold(key, &parent.name),
         None => Ok(()),

@@ -24,7 +24,7 @@ impl<'a> Binder<'a> {
     pub(super) fn create_table(&mut self, create: &'a ast::CreateTable) -> Result<Statement> {
         let at = name::object_place(&create.name);
         refuse_clauses(create, at)?;
-        let expiry = storage_parameter::of_table(&create.table_options, at)?;
+        let parameters = storage_parameter::of_table(&create.table_options, at)?;
         let located = self.new_relation(&create.name, create.temporary)?;
         let is_system = self.system_table(&located).is_some();
         if is_system || self.relation_exists(&located) && !create.if_not_exists {
@@ -59,7 +59,8 @@ impl<'a> Binder<'a> {
         for constraint in &create.constraints {
             self.table_constraint(&mut draft, constraint, at)?;
         }
-        self.expire(&mut draft, expiry, at)?;
+        self.expire(&mut draft, parameters.expiry, at)?;
+        parameters.eviction.set(&mut draft.table, at)?;
         self.finish(draft, create.if_not_exists)
     }
 

@@ -5,7 +5,7 @@ use super::name_sql::{collation_sql, qualified, qualified_type};
 use super::sequence_sql::{next_number, sequence_options};
 use crate::function::{quoted, written_modifier};
 use remora_storage::catalog::{
-    Catalog, CheckDef, ColumnDef, Expiry, ForeignKeyDef, Identity, TableDef, TableEntry,
+    Catalog, CheckDef, ColumnDef, Eviction, Expiry, ForeignKeyDef, Identity, TableDef, TableEntry,
 };
 use std::fmt::Write;
 
@@ -50,8 +50,13 @@ pub(super) fn table_sql(
     let body = parts.join(",\n    ");
     let gap = if body.is_empty() { "" } else { "\n    " };
     let name = qualified(catalog, def.schema, &def.name);
-    let parameters = expiry.map(expiry_sql).unwrap_or_default();
-    format!("CREATE TABLE {name} ({gap}{body}\n){parameters};")
+    let mut parameters: Vec<String> = expiry.map(expiry_sql).into_iter().collect();
+    parameters.extend(def.eviction.as_deref().map(eviction_sql));
+    let with = match parameters.is_empty() {
+        true => String::new(),
+        false => format!(" WITH ({})", parameters.join(", ")),
+    };
+    format!("CREATE TABLE {name} ({gap}{body}\n){with};")
 }
 
 fn expiry_sql(expiry: &Expiry) -> String {
@@ -60,7 +65,24 @@ fn expiry_sql(expiry: &Expiry) -> String {
     } else {
         ", ttl_reset = 'insert'"
     };
-    format!(" WITH (ttl_expire_after = '{}'{reset})", expiry.after)
+    format!("ttl_expire_after = '{}'{reset}", expiry.after)
+}
+
+fn eviction_sql(eviction: &Eviction) -> String {
+    let mut sql = format!("eviction = '{}'", eviction.policy.name());
+    let bounds = [
+        ("max_bytes", eviction.max_bytes),
+        ("max_rows", eviction.max_rows),
+    ];
+    for (name, bound) in bounds {
+        if let Some(bound) = bound {
+            let _ = write!(sql, ", {name} = {bound}");
+        }
+    }
+    if eviction.priority != 0 {
+        let _ = write!(sql, ", eviction_priority = {}", eviction.priority);
+    }
+    sql
 }
 
 pub(super) fn named_check(check: &CheckDef) -> String {

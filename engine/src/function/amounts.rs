@@ -50,7 +50,10 @@ fn pretty(size: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
 }
 
 /// `1.5 MB` as a number of bytes.
-fn bytes(text: &str) -> Result<i64> {
+///
+/// # Errors
+/// 22023, 22003
+pub(crate) fn bytes(text: &str) -> Result<i64> {
     let invalid = || {
         let message = format!("invalid size: \"{text}\"");
         Error::new(state::INVALID_PARAMETER_VALUE, message)

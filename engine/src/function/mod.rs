@@ -36,7 +36,7 @@ pub(crate) mod table;
 pub mod text;
 pub(crate) mod window;
 
-mod amounts;
+pub(crate) mod amounts;
 mod arithmetic;
 mod array;
 mod bins;

@@ -16,6 +16,8 @@
 //! It deletes a few hundred rows a transaction, which waits for nobody and takes no part in the validation of others: whoever
 //! has relied on such a row was there before its time came. Where somebody else writes one of them, it is left for another
 //! round. What refers to them is done with as foreign keys say, as by any other transaction.
+//!
+//! Caches make room for what is written to them themselves. The sweeper trims those whose bounds were lowered.
 
 use crate::error::Result;
 use crate::exec::{self, ExecContext, Planner, Transaction};
@@ -101,12 +103,13 @@ impl Sweeper {
         }
     }
 
-    /// Has rows swept from now on, for as long as the database is there, if there is a table whose rows expire.
+    /// Has rows swept from now on, for as long as the database is there, if there is a table whose rows expire or are
+    /// evicted.
     ///
     /// # Errors
     /// 58030 where the system has no thread for it.
     pub(crate) fn follow(&self, catalog: &Catalog, store: &Store) -> Result<()> {
-        let is_wanted = || catalog.tables().any(|table| table.def.expiry.is_some());
+        let is_wanted = || catalog.tables().any(|table| table.def.loses_rows());
         if self.is_settled.load(Relaxed) || !is_wanted() || self.is_settled.swap(true, Relaxed) {
             return Ok(());
         }
@@ -144,6 +147,12 @@ impl Tables {
         let is_there = |id: TableId| expiring().any(|table| table.def.id == id);
         self.looked.retain(|id, _| is_there(*id));
         let mut swept = 0;
+        for table in catalog
+            .tables()
+            .filter(|table| table.def.eviction.is_some())
+        {
+            core.trim_cache(table)?;
+        }
         for table in expiring() {
             let looked = self.looked.entry(table.def.id).or_default();
             let pass = Pass {

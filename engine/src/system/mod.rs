@@ -8,6 +8,7 @@
 //! `pg_catalog` and `information_schema` are queries over these tables ([`SystemView`]).
 
 mod activity;
+mod caches;
 mod checkpoints;
 mod durability;
 mod memory;
@@ -33,6 +34,7 @@ use remora_storage::{ReadView, SequenceId};
 /// All tables: the engine's own, and those of `pg_catalog`.
 static TABLES: &[&Definition] = &[
     &pg_sequence::SEQUENCES,
+    &caches::CACHES,
     &checkpoints::CHECKPOINTS,
     &activity::CONFLICTS,
     &session::CURSORS,

@@ -7,6 +7,7 @@ use super::hot::Rows;
 use super::image;
 use super::layout::Layout;
 use super::row::{Image, RowRef};
+use super::uses::Uses;
 use crate::error::Result;
 use crate::ids::{ColumnId, Slot, Timestamp};
 use crate::mvcc::{Head, HeadWord, Operation, Stamp};
@@ -58,6 +59,8 @@ pub struct Block {
     built_at: Timestamp,
     /// Where rows go on whose head says *moved*.
     pub(super) successor: OnceLock<Arc<Self>>,
+    /// How much rows were used, in a cache.
+    pub(super) uses: OnceLock<Arc<Uses>>,
     reserved: Reservation,
 }
 
@@ -116,6 +119,7 @@ impl Block {
             last_change: AtomicU64::new(built_at.0),
             built_at,
             successor: OnceLock::new(),
+            uses: OnceLock::new(),
             reserved,
         })
     }
@@ -435,7 +439,7 @@ impl Block {
 
     /// Bytes of the block itself.
     pub(super) fn own_bytes(&self) -> usize {
-        self.reserved.bytes() as usize
+        self.reserved.bytes() as usize + self.use_bytes()
     }
 
     /// Slots that hold no row and never will.

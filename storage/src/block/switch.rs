@@ -197,6 +197,7 @@ impl Block {
     ) -> Result<Self> {
         let slots = self.slots();
         let block = Self::with_base(claim, base, &self.layout, &self.pool, slots, horizon)?;
+        block.take_uses(self);
         for slot in states.dead(slots) {
             block.bury_unborn(usize::from(slot.0));
         }

@@ -8,6 +8,7 @@ use super::trigger::TriggerDef;
 use super::types::TypeDef;
 use super::view::{ViewDef, ViewSource};
 use crate::ids::{ColumnId, IndexId, SchemaId, SequenceId, TableId, TypeId};
+use crate::table::EvictionPolicy;
 use crate::value::DataType;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +42,26 @@ pub struct TableDef {
     /// When its rows expire, if they do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiry: Option<Box<Expiry>>,
+    /// How it stays within bounds, if it is a cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eviction: Option<Box<Eviction>>,
+}
+
+/// How a table stays within bounds, one of which it has: by giving up rows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Eviction {
+    /// Which rows it gives up first.
+    pub policy: EvictionPolicy,
+    /// Bytes that it takes at most, as the ledger counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<u64>,
+    /// Rows that it has at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_rows: Option<u64>,
+    /// Of caches that shrink because memory is scarce, those with a lower number shrink first.
+    #[serde(default)]
+    pub priority: i32,
 }
 
 /// When the rows of a table expire: at the moment that a column of theirs says, be it NULL or infinity, which are never.
@@ -402,6 +423,11 @@ impl IndexDef {
 }
 
 impl TableDef {
+    /// Whether the system deletes rows: those that have expired, or those that a cache gives up.
+    pub fn loses_rows(&self) -> bool {
+        self.expiry.is_some() || self.eviction.is_some()
+    }
+
     /// A table without constraints. Its id is given when it is created.
     pub fn new(name: impl Into<String>, columns: Vec<ColumnDef>) -> Self {
         Self {
@@ -415,6 +441,7 @@ impl TableDef {
             materialized: None,
             triggers: Vec::new(),
             expiry: None,
+            eviction: None,
         }
     }
 

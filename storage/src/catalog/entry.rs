@@ -105,6 +105,9 @@ impl TableEntry {
     pub fn new(def: TableDef, pool: &Arc<Pool>) -> Self {
         let columns = def.columns.iter().map(|c| (c.id, c.data_type));
         let rows = Arc::new(Table::new(pool, columns));
+        if let Some(eviction) = &def.eviction {
+            rows.begin_cache(eviction.policy);
+        }
         Self {
             def,
             rows,

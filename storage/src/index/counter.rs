@@ -19,17 +19,17 @@ struct Stripe(AtomicIsize);
 
 /// The count. Relaxed throughout, because it guards nothing.
 #[derive(Debug, Default)]
-pub(super) struct Counter([Stripe; STRIPES]);
+pub(crate) struct Counter([Stripe; STRIPES]);
 
 impl Counter {
     /// Counts so many more or less; says whether it is time to look at the total.
-    pub(super) fn add(&self, more: isize) -> bool {
+    pub(crate) fn add(&self, more: isize) -> bool {
         let stripe = STRIPE.with(|stripe| *stripe);
         let before = self.0[stripe].0.fetch_add(more, Relaxed);
         before >> STEP_BITS != (before + more) >> STEP_BITS
     }
 
-    pub(super) fn total(&self) -> usize {
+    pub(crate) fn total(&self) -> usize {
         let stripes = self.0.iter().map(|stripe| stripe.0.load(Relaxed));
         usize::try_from(stripes.sum::<isize>()).unwrap_or(0)
     }

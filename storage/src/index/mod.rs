@@ -43,6 +43,7 @@ mod tests;
 pub(crate) use hash::tests::with_identity_bits;
 
 pub use batch::Batch;
+pub(crate) use counter::Counter;
 pub use cursor::{Cursor, Entries};
 pub use evacuate::Pass;
 pub use hash::{HashIndex, ROWS_MAX};

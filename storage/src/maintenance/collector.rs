@@ -213,6 +213,9 @@ impl Collector {
             && let Some(write) = set.writes.next(&mut done)
         {
             collected += 1;
+            if write.kind == WriteKind::TakenBack {
+                continue;
+            }
             if matches!(write.kind, WriteKind::Ddl(_)) {
                 // Whoever writes from now on knows the indexes of that commit.
                 if let Some(entry) = set.writes.entry_of_step(&write) {

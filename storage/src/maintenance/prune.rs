@@ -224,8 +224,8 @@ impl Collector {
 
     /// Prunes the row of a write; whether the write has to be looked at again.
     fn prune_write(&mut self, set: &Waiting, write: &Write, look: &mut Look<'_>) -> bool {
-        if matches!(write.kind, WriteKind::Ddl(_)) {
-            return true;
+        if write.is_of_no_row() {
+            return write.kind != WriteKind::TakenBack;
         }
         let entry = set.writes.entry(write);
         let now = entry.now_in(look.catalog);

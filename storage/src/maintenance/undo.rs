@@ -43,7 +43,7 @@ impl Collector {
                     self.retire(garbage);
                 }
             }
-            WriteKind::Ddl(_) | WriteKind::DeleteSome(_) => return,
+            WriteKind::Ddl(_) | WriteKind::DeleteSome(_) | WriteKind::TakenBack => return,
         }
         if let Some(gone) = gone {
             // An older state that was cut off may have had that key as well: so it is not only the

@@ -26,6 +26,7 @@
 //! - The horizon never overtakes a registered snapshot.
 
 pub(crate) mod epoch;
+mod late;
 #[cfg(all(test, feature = "shuttle"))]
 mod models;
 mod operation;

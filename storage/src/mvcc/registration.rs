@@ -57,6 +57,15 @@ impl Registration {
         &self.timeline
     }
 
+    /// Sees a commit that is later than the snapshot, from now on. Its transaction must have deleted rows and done nothing else.
+    pub fn see_late(&self, commit: Timestamp) {
+        self.timeline.see_late(self.owner, commit);
+    }
+
+    pub(super) fn sees_late(&self, commit: Timestamp) -> bool {
+        self.timeline.sees_late(self.owner, commit)
+    }
+
     /// The marker of what this owner's `command` writes.
     pub fn marker(&self, command: u64) -> Stamp {
         Stamp::uncommitted(self.owner, command)

@@ -22,7 +22,7 @@ const COMMAND_MASK: u64 = (1 << SLOT_SHIFT) - 1;
 pub(super) const SLOTS_MAX: usize = 1 << 12;
 
 /// Who holds a slot, by the slot's number.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct OwnerId(pub(super) u16);
 
 /// When a row, a version or a deletion begins to count.

@@ -24,6 +24,7 @@
 //! timestamp therefore finds the state committed; an older one sees `active` or a timestamp above
 //! its own, and both mean: not visible.
 
+use super::late::LateCommits;
 use super::registration::Registration;
 use super::snapshots::Snapshots;
 use super::stamp::{OwnerId, SLOTS_MAX};
@@ -60,6 +61,8 @@ struct Slot {
     /// The id of its owner, or of the last one.
     transaction: AtomicU64,
     holders: AtomicU32,
+    /// Whether its owner sees commits later than its snapshot.
+    has_late: AtomicBool,
 }
 
 /// A snapshot that is registered.
@@ -104,6 +107,7 @@ pub struct Timeline {
     /// No snapshot whose owner may validate, now or later, was below this when somebody asked for the
     /// horizon last.
     validating: AtomicU64,
+    late: LateCommits,
 }
 
 thread_local! {
@@ -143,6 +147,7 @@ impl Timeline {
             transactions_max: AtomicUsize::new(0),
             recent: (0..RECENT).map(|_| AtomicU64::new(0)).collect(),
             validating: AtomicU64::new(0),
+            late: LateCommits::default(),
         })
     }
 
@@ -362,9 +367,28 @@ impl Timeline {
         // As in Arc: what any holder did happens before the release. The last holder is alone:
         // a share is only made from another one.
         if slot.holders.load(Acquire) == 1 || slot.holders.fetch_sub(1, AcqRel) == 1 {
+            if slot.has_late.load(Relaxed) {
+                slot.has_late.store(false, Relaxed);
+                self.late.forget(owner);
+            }
             slot.snapshot.store(IDLE, Release);
             slot.state.store(FREE, Release);
         }
+    }
+
+    /// Lets the owner of a slot see a commit that is later than its snapshot ([`LateCommits`]).
+    pub(super) fn see_late(&self, owner: OwnerId, commit: Timestamp) {
+        self.late.add(owner, commit);
+        // Relaxed: the owner, and views on other threads that it hands over later, are the only ones who ask.
+        self.slots[usize::from(owner.0)]
+            .has_late
+            .store(true, Relaxed);
+    }
+
+    /// Whether the owner of a slot sees a commit that is later than its snapshot.
+    pub(super) fn sees_late(&self, owner: OwnerId, commit: Timestamp) -> bool {
+        let slot = &self.slots[usize::from(owner.0)];
+        slot.has_late.load(Relaxed) && self.late.has(owner, commit)
     }
 
     pub(super) fn state(&self, owner: OwnerId) -> State {

@@ -76,7 +76,9 @@ impl<'r> Viewpoint<'r> {
     /// Whether the command sees what resolved so.
     pub fn sees_resolved(&self, resolved: Resolved) -> bool {
         match resolved {
-            Resolved::Committed(timestamp) => timestamp <= self.operation.snapshot(),
+            Resolved::Committed(timestamp) => {
+                timestamp <= self.operation.snapshot() || self.operation.sees_late(timestamp)
+            }
             Resolved::Own(command) => command < self.command,
             Resolved::Nothing | Resolved::Rival(_) => false,
         }

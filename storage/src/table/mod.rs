@@ -16,8 +16,10 @@
 //!
 //! The table knows rows, not keys: whoever changes rows keeps the indexes (`transaction`).
 
+mod cache;
 mod changed;
 mod compact;
+mod departed;
 mod directory;
 mod evacuate;
 mod gate;
@@ -27,6 +29,7 @@ mod restore;
 mod scan;
 mod stats;
 
+pub use cache::{EvictionPolicy, RowCache, Victim, Victims};
 pub use changed::ChangedBlocks;
 pub use compact::{BlockState, Rebuilt};
 pub use gate::Gate;
@@ -44,10 +47,11 @@ use crate::sync::atomic::{AtomicBool, AtomicU64};
 use crate::sync::{Fault, Mutex, is_left_out};
 use crate::value::{DataType, ValueRef};
 use arc_swap::ArcSwap;
+use departed::Departed;
 use directory::Directory;
 use open::{OpenBlock, OpenBlocks, Place};
 use std::borrow::Borrow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The rows of a table.
 #[derive(Debug)]
@@ -67,6 +71,9 @@ pub struct Table {
     recent: RecentChanges,
     /// Rows that were cleared away because they had expired.
     swept: AtomicU64,
+    departed: Departed,
+    /// Where it is a cache.
+    cache: OnceLock<Box<RowCache>>,
 }
 
 /// The end of the directory.
@@ -97,6 +104,8 @@ impl Table {
             last_commit: AtomicU64::new(0),
             recent: RecentChanges::default(),
             swept: AtomicU64::new(0),
+            departed: Departed::default(),
+            cache: OnceLock::new(),
         }
     }
 
@@ -145,9 +154,16 @@ impl Table {
         self.last_commit.store(timestamp.0, Release);
     }
 
-    /// Notes a commit that has cleared rows away which had expired: validation does not hear of them.
-    pub fn note_sweep(&self, timestamp: Timestamp) {
+    /// Notes a commit of the system, which has deleted rows that had expired or that the cache gave up: validation does not
+    /// hear of them. No snapshot that asks is below the `horizon`.
+    pub fn note_departed(&self, timestamp: Timestamp, horizon: Timestamp) {
+        self.departed.add(timestamp, horizon);
         self.last_commit.store(timestamp.0, Release);
+    }
+
+    /// Whether a commit was such a one.
+    pub fn has_departed_at(&self, timestamp: Timestamp) -> bool {
+        self.departed.has(timestamp)
     }
 
     /// The rows that were changed lately.

@@ -46,6 +46,13 @@ impl Transaction {
     pub fn alter_table(&mut self, def: TableDef) -> Result<()> {
         let entry = self.entry_of(def.id)?;
         self.with_shut(&entry, |tx| {
+            if let Some(eviction) = def
+                .eviction
+                .as_ref()
+                .filter(|_| entry.rows.cache().is_none())
+            {
+                tx.begin_cache(&entry, eviction.policy);
+            }
             let changed = Arc::new(entry.with_def(def.clone()));
             let change = CatalogChange::AlterTable(def);
             tx.change(&changed, Some(Arc::clone(&changed)), Some(change))

@@ -62,6 +62,7 @@ impl Transaction {
             set: WriteSet::default(),
             reads: RefCell::default(),
             shared: OnceCell::new(),
+            departures: Vec::new(),
         }
     }
 
@@ -163,7 +164,7 @@ impl Transaction {
             let touched = &self.set.touched()[*table as usize];
             let rows = &touched.entry.rows;
             match self.options.sweeps == Some(touched.entry.def.id) {
-                true => rows.note_sweep(timestamp),
+                true => rows.note_departed(timestamp, horizon),
                 false => rows.note_commit(timestamp, change, horizon),
             }
             rows.note_blocks(timestamp, blocks);
@@ -175,7 +176,7 @@ impl Transaction {
     /// What others who validate have to know of, by table, and checkpoints, if there are any. Locks change
     /// nothing.
     fn changes(&self) -> SmallVec<[(u32, Change, ChangedBlocks); 1]> {
-        let is_change = |write: &Write| !matches!(write.kind, WriteKind::Lock | WriteKind::Ddl(_));
+        let is_change = |write: &Write| !write.is_of_no_row() && write.kind != WriteKind::Lock;
         let is_logged = self.core.log().is_some();
         let mut changes = SmallVec::new();
         for (table, touched) in (0..).zip(self.set.touched()) {
@@ -229,6 +230,7 @@ impl Transaction {
     fn finish(&mut self, timestamp: Timestamp) -> Option<Rest> {
         self.stamp(timestamp);
         self.publish_indexes(timestamp);
+        self.count_cached();
         self.leave_gates();
         let (writes, grows) = (self.set.len(), self.set.grows());
         let changes_catalog = !self.ddl.is_empty();
@@ -245,11 +247,22 @@ impl Transaction {
         })
     }
 
+    /// Tells caches how many rows they have gained and lost.
+    fn count_cached(&self) {
+        for (table, touched) in (0..).zip(self.set.touched()) {
+            if let Some(cache) = touched.entry.rows.cache() {
+                let writes = self.set.iter().filter(|write| write.table == table);
+                let count = |kind| writes.clone().filter(|write| write.kind == kind).count() as u64;
+                cache.note_commit(count(WriteKind::Insert), count(WriteKind::Delete));
+            }
+        }
+    }
+
     fn stamp(&self, timestamp: Timestamp) {
         // Others may have chained versions over ours by now, which may go at any time.
         let operation = self.registration.enter();
         for write in self.set.iter() {
-            if matches!(write.kind, WriteKind::Ddl(_)) {
+            if write.is_of_no_row() {
                 continue;
             }
             let rows = &self.set.entry(&write).rows;
@@ -284,7 +297,7 @@ impl Transaction {
             }
             let table = entry.def.id;
             match write.kind {
-                WriteKind::Ddl(_) | WriteKind::Lock => {}
+                WriteKind::Ddl(_) | WriteKind::Lock | WriteKind::TakenBack => {}
                 WriteKind::Delete => frame.delete(table, write.row),
                 WriteKind::DeleteSome(slots) => {
                     frame.delete_some(table, write.row.block(), self.set.slots(slots));

@@ -61,6 +61,9 @@ impl Transaction {
             let viewpoint = operation.viewpoint(self.command);
             table.rows.update(row, &viewpoint, self.marker(), &[])?
         };
+        if matches!(written, Written::Conflict(_, true)) && self.revive(table, row, &[])? {
+            return Ok(Written::Done);
+        }
         if written == Written::Done {
             let (table, kind) = (number, WriteKind::Lock);
             self.set.push(Write { row, table, kind });

@@ -37,6 +37,7 @@ mod commit;
 mod compact;
 mod core;
 mod ddl;
+mod evict;
 mod foreign;
 mod function;
 mod lock;
@@ -48,6 +49,7 @@ mod reindex;
 mod relief;
 mod replay;
 mod restore;
+mod revive;
 mod scan;
 mod sequence;
 mod shown;
@@ -68,6 +70,7 @@ pub use crate::block::{Sum, Vector, VectorColumn};
 pub use crate::maintenance::Compacted;
 pub use capture::BlockCapture;
 pub use commit::Committing;
+pub use evict::CacheBytes;
 pub use lookup::{Between, KeyRead, PointRead, ROWS_MAX, ReadKey, Reader};
 pub use options::{Durability, Isolation, TableHold, TransactionOptions};
 pub use reads::{Columns, RowTest};
@@ -108,6 +111,8 @@ pub struct Transaction {
     reads: RefCell<ReadList>,
     /// What its views read.
     shared: OnceCell<Arc<SharedReads>>,
+    /// Commits that evicted rows for its writes, which its next command sees.
+    departures: Vec<Timestamp>,
 }
 
 /// A moment within a transaction, to which it can be rolled back.
@@ -170,6 +175,9 @@ impl Transaction {
     /// visible to views made from now on. Call once a statement, before [`Self::view`].
     pub fn begin_command(&mut self) -> Mark {
         self.command += 1;
+        if !self.departures.is_empty() {
+            self.see_departures();
+        }
         self.set.seal();
         Mark(self.set.len() as u64)
     }
@@ -205,6 +213,9 @@ impl Transaction {
                 self.undo_ddl(step);
                 continue;
             }
+            if write.kind == WriteKind::TakenBack {
+                continue;
+            }
             let written = self.set.entry(&write);
             // Indexes that this transaction created since have entries of the row as well.
             let entry = written.now_in(self.catalog()).unwrap_or(written);
@@ -215,6 +226,11 @@ impl Transaction {
                 self.note_undone(entry, &write, &operation);
             }
             collector.undo(entry, &committed.indexes, &write, &operation);
+            if write.kind == WriteKind::Insert
+                && let Some(cache) = entry.rows.cache()
+            {
+                cache.note_undo();
+            }
         }
     }
 

@@ -68,7 +68,7 @@ pub struct TransactionOptions {
     pub read_only: bool,
     /// When its commit returns; `None` for the database's level. In memory it says nothing.
     pub durability: Option<Durability>,
-    /// The table whose rows it clears away because they have expired. Nobody who has relied on one of them has to know: by
-    /// the time of whoever comes later it was gone before. So validation does not hear of it.
+    /// The table whose rows it deletes for the system: because they have expired, or because the cache gives them up.
+    /// Validation does not hear of it, so that no transaction fails that has read such a row.
     pub sweeps: Option<TableId>,
 }

@@ -58,7 +58,8 @@ impl Transaction {
         }
     }
 
-    /// Records what a look-up has come to.
+    /// Records what a look-up has come to. Of a table whose rows the system deletes it is the key that counts, even where a row
+    /// was found: that the row is deleted is no conflict, and the next one that has the key is.
     #[inline]
     pub(super) fn note_key(
         &self,
@@ -69,6 +70,7 @@ impl Transaction {
         found: Option<RowId>,
     ) {
         if self.records()
+            && let found = found.filter(|_| !table.def.loses_rows())
             && let Some(read) = Read::of_key(table.def.id, index, key, columns, found)
         {
             self.record(read);
@@ -197,7 +199,10 @@ impl ReadView {
         columns: Columns,
         found: Option<RowId>,
     ) {
-        self.record(|| Read::of_key(table.def.id, index, key, columns, found));
+        self.record(|| {
+            let found = found.filter(|_| !table.def.loses_rows());
+            Read::of_key(table.def.id, index, key, columns, found)
+        });
     }
 
     pub(super) fn note_scan(

@@ -36,6 +36,9 @@ impl Core {
         for table in self.catalog.load().tables() {
             let proof = registration.enter();
             table.rows.finish_restore(&proof);
+            table
+                .rows
+                .count_cache(table.rows.filled_slots(&proof), &proof);
             keys += table.rows.filled_slots(&proof) * table.indexes.len() as u64;
         }
         Ok(keys)

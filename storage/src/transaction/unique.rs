@@ -87,6 +87,10 @@ impl Transaction {
         };
         // To the unique check, this command's own rows count as well.
         let viewpoint = operation.viewpoint(u64::MAX);
+        if let Some(at) = self.departure(table, row, &operation) {
+            // The key is free: no transaction has asked for the deletion.
+            self.registration.see_late(at);
+        }
         let mut rival = None;
         let mut has_committed = false;
         for link in block.chain(slot, &operation) {

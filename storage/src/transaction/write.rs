@@ -86,11 +86,16 @@ impl Transaction {
             table: number,
             kind: WriteKind::Insert,
         });
+        let cache = table.rows.cache();
+        if let Some(cache) = cache {
+            cache.note_insert();
+        }
         let has_late = table.late.is_any();
         let added = self.add_new_keys(table, row, values);
         drop(operation);
         match added.and_then(|()| self.add_late_keys(table, row, has_late)) {
-            Ok(()) => Ok(row),
+            Ok(()) if cache.is_none() => Ok(row),
+            Ok(()) => self.cache_row(table, row, values).map(|()| row),
             Err(failure) => self.undo_last(failure),
         }
     }
@@ -129,6 +134,7 @@ impl Transaction {
         };
         match written {
             Written::Skipped => return Ok(false),
+            Written::Conflict(_, true) if self.revive(table, row, changes)? => return Ok(true),
             Written::Conflict(rival, has_committed) => {
                 return Err(self.conflict(table, row, (rival, has_committed)));
             }
@@ -145,7 +151,11 @@ impl Transaction {
             .add_changed_keys(table, row, changes)
             .and_then(|()| self.add_late_keys(table, row, has_late));
         match added {
-            Ok(()) => Ok(true),
+            Ok(()) if table.rows.cache().is_none() => Ok(true),
+            Ok(()) => {
+                let values = changes.iter().map(|(_, value)| *value);
+                self.make_room(table, values).map(|()| true)
+            }
             Err(failure) => self.undo_last(failure),
         }
     }
@@ -172,6 +182,10 @@ impl Transaction {
         };
         match written {
             Written::Skipped => return Ok(false),
+            // The system was first, and wanted the same.
+            Written::Conflict(_, true) if self.see_departure(table, row).is_some() => {
+                return Ok(false);
+            }
             Written::Conflict(rival, has_committed) => {
                 return Err(self.conflict(table, row, (rival, has_committed)));
             }

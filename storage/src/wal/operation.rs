@@ -258,6 +258,7 @@ mod tests {
                 triggers: vec![],
                 materialized: None,
                 expiry: None,
+                eviction: None,
             }),
         );
         put_sequence(&mut out, SequenceId(9), position(i64::MIN));

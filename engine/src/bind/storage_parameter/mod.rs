@@ -1,7 +1,8 @@
 //! Storage parameters: `WITH (fillfactor = 70)`. They tune a storage that is not ours, so that they are tested as
 //! PostgreSQL tests them, and then forgotten; only what a view says of its check option counts, and what a table says of
-//! when its rows expire ([`ttl`]).
+//! when its rows expire ([`ttl`]) and of its bounds ([`eviction`]).
 
+pub(super) mod eviction;
 pub(super) mod ttl;
 
 use super::{Binder, name};
@@ -10,6 +11,7 @@ use crate::parse::{ParametersOf, SetParameters, refuse};
 use crate::plan::Statement;
 use crate::plan::logical::LogicalStatement;
 use crate::plan::structure::Step;
+use eviction::EvictionParameters;
 use remora_storage::catalog::{ViewCheck, ViewDef};
 use sqlparser::ast::{self, CreateTableOptions, SqlOption};
 use std::sync::Arc;
@@ -72,14 +74,34 @@ const OF_VIEWS: &[(&str, Kind)] = &[
     (CHECK_OPTION, Kind::Any),
 ];
 
+/// The parameters of a table that count.
+#[derive(Default)]
+pub(super) struct TableParameters {
+    pub(super) expiry: ttl::Said,
+    pub(super) eviction: EvictionParameters,
+}
+
+impl TableParameters {
+    fn take(&mut self, name: &str, value: Option<&ast::Expr>) -> Result<bool> {
+        Ok(self.expiry.take(name, value)? || self.eviction.take(name, value)?)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.expiry.is_empty() && self.eviction.is_empty()
+    }
+}
+
 /// Tests the options of a table, and gives those that count.
 ///
 /// # Errors
 /// 22023
-pub(super) fn of_table(options: &CreateTableOptions, at: Option<Position>) -> Result<ttl::Said> {
-    let mut expiry = ttl::Said::default();
+pub(super) fn of_table(
+    options: &CreateTableOptions,
+    at: Option<Position>,
+) -> Result<TableParameters> {
+    let mut parameters = TableParameters::default();
     for (name, value) in pairs(options, at)? {
-        if expiry.take(&name, value)? {
+        if parameters.take(&name, value)? {
             continue;
         }
         match name.as_str() {
@@ -91,13 +113,13 @@ pub(super) fn of_table(options: &CreateTableOptions, at: Option<Position>) -> Re
             _ => test(&name, value, OF_TABLES)?,
         }
     }
-    Ok(expiry)
+    Ok(parameters)
 }
 
 /// Tests the options of a table that is filled when it is made.
 ///
 /// # Errors
-/// 22023; 0A000 where they say that its rows expire.
+/// 22023; 0A000 where they say that its rows expire or are evicted.
 pub(super) fn test_of_table(options: &CreateTableOptions, at: Option<Position>) -> Result<()> {
     match of_table(options, at)?.is_empty() {
         true => Ok(()),
@@ -107,7 +129,7 @@ pub(super) fn test_of_table(options: &CreateTableOptions, at: Option<Position>) 
 
 /// The complaint about rows that are those of a query.
 fn of_query(at: Option<Position>) -> Error {
-    Error::unsupported("expiry of the rows of a query")
+    Error::unsupported("expiry and eviction of the rows of a query")
         .with_hint("Make the table first, and then INSERT INTO .. SELECT.")
         .at(at)
 }
@@ -142,7 +164,7 @@ fn check_option(value: Option<&ast::Expr>) -> Result<ViewCheck> {
 }
 
 impl Binder<'_> {
-    /// ALTER .. SET | RESET (parameters): of a view's check option something is kept, and of expiry.
+    /// ALTER .. SET | RESET (parameters): of a view's check option something is kept, of expiry, and of eviction.
     pub(super) fn set_parameters(&mut self, syntax: &SetParameters) -> Result<LogicalStatement> {
         let at = name::object_place(&syntax.name);
         let located = self.relation(&syntax.name)?;
@@ -188,22 +210,38 @@ impl Binder<'_> {
             return Ok(nothing);
         }
         let entry = self.table(&located, at)?;
-        let mut expiry = ttl::Said::default();
+        let mut set = TableParameters::default();
+        let mut drops_expiry = false;
         for (name, value) in &parameters {
             match syntax.resets {
-                true if name == ttl::AFTER => return self.drop_expiry(entry),
-                true if name == ttl::RESET => expiry = ttl::Said::usual(),
-                true => {}
-                false if expiry.take(name, *value)? => {}
+                true if name == ttl::AFTER => drops_expiry = true,
+                true if name == ttl::RESET && entry.def.expiry.is_some() => {
+                    set.expiry = ttl::Said::usual();
+                }
+                true => {
+                    set.eviction.reset(name);
+                }
+                false if set.take(name, *value)? => {}
                 false => test(name, *value, OF_TABLES)?,
             }
         }
-        match &entry.def {
-            _ if expiry.is_empty() => Ok(nothing),
-            def if syntax.resets && def.expiry.is_none() => Ok(nothing),
-            def if def.materialized.is_some() => Err(of_query(at)),
-            _ => self.alter_expiry(entry, expiry, at),
+        if set.is_empty() && !drops_expiry {
+            return Ok(nothing);
         }
+        if entry.def.materialized.is_some() && !syntax.resets {
+            return Err(of_query(at));
+        }
+        let mut altered = self.altered_entry(entry);
+        if drops_expiry {
+            self.drop_expiry(&mut altered)?;
+        } else if !set.expiry.is_empty() {
+            self.alter_expiry(&mut altered, set.expiry, at)?;
+        }
+        if !set.eviction.is_empty() {
+            self.alter_eviction(&mut altered, &set.eviction, at)?;
+        }
+        eviction::check_eviction(&altered.draft.table).map_err(|error| error.at(at))?;
+        self.finish_alter(altered)
     }
 
     fn set_parameters_of_view(

@@ -118,6 +118,7 @@ impl ReadView {
             rows.extend(row_with_key(&viewpoint, table, index, key, id).map(|_| id));
             None
         });
+        note_use(&viewpoint, (table, index), key, rows.first().copied());
         self.note_key(table, index, key, Columns::NONE, rows.first().copied());
         Ok(rows)
     }
@@ -179,10 +180,46 @@ pub(super) fn find<T>(
     let mut read = Some(read);
     // Read where it is found: to carry the row out costs more than to read a column.
     // And looked at where it is, not moved.
-    find_candidate(index, key, |id| match &table.rows.visible(id, viewpoint) {
-        Some(row) if index.matches(row, key) => read.take().map(|read| read(id, row)),
+    let found = find_candidate(index, key, |id| match &table.rows.visible(id, viewpoint) {
+        Some(row) if index.matches(row, key) => {
+            table.rows.note_hit(id, viewpoint.operation());
+            read.take().map(|read| read(id, row))
+        }
         _ => None,
-    })
+    });
+    if found.is_none() {
+        note_miss(table, index, key);
+    }
+    found
+}
+
+/// Tells a cache that a look-up by a key has found nothing.
+#[inline]
+fn note_miss(table: &TableEntry, index: &IndexEntry, key: &[ValueRef<'_>]) {
+    if let Some(cache) = table.rows.cache() {
+        let hash = || {
+            let mut bytes = Key::new();
+            index.encode(&mut bytes, key);
+            cache.hash(&bytes)
+        };
+        cache.note_miss(hash);
+    }
+}
+
+/// Tells a cache what a look-up by a unique key has found.
+#[inline]
+fn note_use(
+    viewpoint: &Viewpoint<'_>,
+    (table, index): (&TableEntry, &IndexEntry),
+    key: &[ValueRef<'_>],
+    found: Option<RowId>,
+) {
+    if table.rows.cache().is_some() && index.def.unique {
+        match found {
+            Some(row) => table.rows.note_hit(row, viewpoint.operation()),
+            None => note_miss(table, index, key),
+        }
+    }
 }
 
 /// The row as the viewpoint sees it, if it sees it with this key.
@@ -221,6 +258,7 @@ fn rows_of_keys<'v>(
         }
     }
     for (key, first) in keys.iter().zip(firsts) {
+        note_use(viewpoint, (table, index), key.as_ref(), first);
         note(key.as_ref(), first);
     }
 }

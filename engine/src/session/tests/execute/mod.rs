@@ -7,6 +7,7 @@ mod calls;
 mod clock;
 mod conflicts;
 mod durability;
+mod eviction;
 mod expiry;
 mod few_rows;
 mod lock_waits;

@@ -12,7 +12,7 @@
 
 mod several;
 
-use super::{PointRead, find_candidate, row_with_key};
+use super::{PointRead, find_candidate, note_use, row_with_key};
 use crate::block::ShownColumn;
 use crate::catalog::{IndexEntry, IntKey, TableEntry};
 use crate::ids::{ColumnId, RowId};
@@ -75,6 +75,8 @@ pub struct KeyRead {
     /// Whether some of these are strings.
     has_strings: bool,
     columns: Columns,
+    /// Whether the table is a cache, which is told what is used.
+    is_of_cache: bool,
     /// How many of the next calls for several rows are not tried.
     not_tried: AtomicU32,
 }
@@ -127,6 +129,7 @@ impl KeyRead {
             int,
             text: text.map(|column| layout.shown(column)),
             columns,
+            is_of_cache: table.rows.cache().is_some(),
             not_tried: AtomicU32::new(0),
             has_strings: shown.iter().any(is_string),
             shown: shown.iter().map(|column| layout.shown(*column)).collect(),
@@ -258,13 +261,30 @@ impl KeyRead {
         key: &ReadKey<'_>,
         places: &mut Places<'_>,
     ) -> Option<Option<RowId>> {
-        match key {
+        let found = match key {
             ReadKey::Int(key) => {
                 let int = self.int.as_ref().filter(|_| self.is_by_int)?;
                 Some(self.show_of_int(viewpoint, (int, *key), places))
             }
             ReadKey::Values(key) => self.show_of_values(viewpoint, key, places),
             ReadKey::Between(_) | ReadKey::Each(_) => None,
+        };
+        if self.is_of_cache
+            && let Some(found) = found
+        {
+            self.note_use(viewpoint, key, found);
+        }
+        found
+    }
+
+    /// Tells the cache what a look-up has found.
+    #[inline(never)]
+    fn note_use(&self, viewpoint: &Viewpoint<'_>, key: &ReadKey<'_>, found: Option<RowId>) {
+        let place = (&*self.table, &*self.index);
+        match (key, &self.int) {
+            (ReadKey::Int(key), Some(int)) => note_use(viewpoint, place, &[int.of(*key)], found),
+            (ReadKey::Values(key), _) => note_use(viewpoint, place, key, found),
+            _ => {}
         }
     }
 

@@ -1,0 +1,462 @@
+//! Eviction: a cache gives up rows until it is within its bounds.
+//!
+//! ```text
+//!   INSERT of row 1,000,001      a transaction of the user    [ insert ........................ ] commit
+//!   over max_rows                one of the system                   [ delete 0:7, 0:9, 2:4 ] commit
+//! ```
+//!
+//! 1. The writer that passes a bound evicts, after its write and before it returns. One thread at a time evicts from a table.
+//! 2. Victims ([`crate::table::RowCache`]) are deleted in a transaction of their own, so that the writer's transaction has no
+//!    conflict for them, nor has anybody who read them: validation does not hear of it (`TransactionOptions::sweeps`).
+//! 3. A row that another transaction is writing is passed over. If there is nothing else, the writer's own rows go: their
+//!    insertion is taken back, oldest first.
+//! 4. If there are none of these either, the bound is passed by what is locked.
+//!
+//! **Bytes.** A table is measured when a 64th of the bound was written to it since the last time. It is charged with its
+//! blocks and indexes, but not with rows that are deleted and kept for an older snapshot. Blocks with many dead rows are
+//! built anew first, as under memory pressure (`relief`); only then are rows given up.
+
+use super::{Core, Isolation, ReadView, Transaction, TransactionOptions};
+use crate::block::NO_USE;
+use crate::catalog::{Eviction, IndexEntry, TableEntry};
+use crate::error::{Error, Result};
+use crate::ids::{RowId, Timestamp};
+use crate::index::Key;
+use crate::maintenance::{Compacted, Wish};
+use crate::mvcc::{Operation, Registration, Resolved};
+use crate::table::{EvictionPolicy, RowCache, Victim, Victims};
+use crate::transaction::{Durability, RowRef};
+use crate::value::ValueRef;
+use crate::wal::row_bytes_max;
+use crate::write_set::{Write, WriteKind};
+use smallvec::SmallVec;
+use std::collections::BinaryHeap;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+/// The part of a bound that is freed at a time, beside what is above it.
+const BATCH_PART: u64 = 128;
+/// Rows that are freed at a time at most, beside those above the bound.
+const BATCH_MAX: u64 = 256;
+/// Victims that are being written before an eviction gives up.
+const TRIES: usize = 64;
+/// Rows that one transaction of the system deletes.
+const ROWS_MAX: u64 = 4096;
+/// The part of `max_bytes` that is written between two measurements.
+const MEASURED_PART: u64 = 64;
+/// Blocks are built anew when so many of a cache's rows are dead, in percent.
+const DEAD_PERCENT: u64 = 20;
+/// How long rows that have expired are not looked for again, in microseconds.
+const EXPIRED_EVERY: i64 = 1_000_000;
+/// Rows that have expired and are found at a time.
+const EXPIRED_MAX: usize = 1 << 16;
+/// The part of the rows that is chosen at a time by when they expire.
+const TTL_PART: u64 = 16;
+
+/// What a cache is charged with.
+#[derive(Clone, Copy, Debug)]
+pub struct CacheBytes {
+    /// Bytes of blocks and indexes, without what older snapshots keep.
+    pub charged: u64,
+    /// Those of rows that are there.
+    pub live: u64,
+}
+
+impl Transaction {
+    /// Makes a table with rows a cache; nobody else writes to it. Where that is undone, its rows go on being counted.
+    pub(super) fn begin_cache(&self, table: &Arc<TableEntry>, policy: EvictionPolicy) {
+        let mut rows = 0;
+        let Ok(()) = self.view().unrecorded().for_each_row(table, |_, _| {
+            rows += 1;
+            Ok::<(), Infallible>(())
+        });
+        // These are counted off when they are committed.
+        let same = |write: &Write| Arc::ptr_eq(&self.set.entry(write).rows, &table.rows);
+        let deleted = self
+            .set
+            .iter()
+            .filter(|write| write.kind == WriteKind::Delete && same(write));
+        let rows = rows + deleted.count() as u64;
+        table.rows.begin_cache(policy);
+        table.rows.count_cache(rows, &self.registration.enter());
+    }
+
+    /// Does what a cache does about a row that was inserted into it: marks it, and makes room.
+    ///
+    /// # Errors
+    /// `LimitExceeded` where the row is larger than the bound; those of a commit.
+    #[inline(never)]
+    pub(super) fn cache_row(
+        &mut self,
+        table: &Arc<TableEntry>,
+        row: RowId,
+        values: &[ValueRef<'_>],
+    ) -> Result<()> {
+        let Some(cache) = table.rows.cache() else {
+            return Ok(());
+        };
+        let hashes = match cache.counts_keys() {
+            true => key_hashes(table, cache, |index, key| {
+                index.encode_new(key, &table.def, values)
+            }),
+            false => KeyHashes::new(),
+        };
+        table.rows.mark_new(row, hashes, &self.registration.enter());
+        self.make_room(table, values.iter().copied())
+    }
+
+    /// Gives up rows where a write of these values has passed a bound.
+    ///
+    /// # Errors
+    /// As [`Self::cache_row`].
+    pub(super) fn make_room<'v>(
+        &mut self,
+        table: &Arc<TableEntry>,
+        values: impl Iterator<Item = ValueRef<'v>>,
+    ) -> Result<()> {
+        let (Some(cache), Some(bounds)) = (table.rows.cache(), &table.def.eviction) else {
+            return Ok(());
+        };
+        let bytes = row_bytes_max(values) as u64;
+        let is_due = match bounds.max_bytes {
+            Some(max) if bytes > max => {
+                return Err(Error::LimitExceeded {
+                    what: "size of a row",
+                    found: bytes,
+                    limit: max,
+                });
+            }
+            Some(max) => cache.note_bytes(bytes) >= max / MEASURED_PART,
+            None => false,
+        };
+        if is_due || bounds.max_rows.is_some_and(|max| cache.rows() > max) {
+            self.evict(table, cache, bounds)?;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn evict(
+        &mut self,
+        table: &Arc<TableEntry>,
+        cache: &RowCache,
+        bounds: &Eviction,
+    ) -> Result<()> {
+        let core = Arc::clone(&self.core);
+        let mut victims = cache.victims();
+        let evictor = Evictor {
+            core: &core,
+            registration: self.registration.clone(),
+            table,
+            cache,
+            bounds,
+            now: self.time.unwrap_or_else(|| core.time.settled()),
+        };
+        loop {
+            let wanted = evictor.excess().min(ROWS_MAX);
+            if wanted == 0 {
+                return Ok(());
+            }
+            let evicted = match cache.is_uncommitted() {
+                true => None,
+                false => evictor.evict(&mut victims, wanted)?,
+            };
+            // Its next command sees what became of its rows.
+            self.departures.extend(evicted);
+            if evicted.is_none() && self.take_back_own(table, wanted) == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes back insertions of this transaction, oldest first, but for the last one; returns how many.
+    fn take_back_own(&mut self, table: &Arc<TableEntry>, wanted: u64) -> u64 {
+        let Some(number) = self.set.find(table) else {
+            return 0;
+        };
+        let core = Arc::clone(&self.core);
+        let mut collector = core.collector();
+        let (mut at, mut taken) = (self.set.taken_back_to(number), 0);
+        let last = self.set.entries().len().saturating_sub(1);
+        while at < last && taken < wanted {
+            let write = self.set.entries()[at];
+            if write.table == number
+                && write.kind == WriteKind::Insert
+                && self.is_bare(table, &write)
+            {
+                let operation = self.registration.enter();
+                if self.records() {
+                    self.note_undone(table, &write, &operation);
+                }
+                collector.undo(table, &table.indexes, &write, &operation);
+                self.set.take_back(at);
+                if let Some(cache) = table.rows.cache() {
+                    cache.note_undo();
+                    cache.note_evicted(1);
+                }
+                taken += 1;
+            }
+            at += 1;
+        }
+        self.set.note_taken_back(number, at);
+        taken
+    }
+
+    /// Whether an insertion is all that happened to its row.
+    fn is_bare(&self, table: &TableEntry, write: &Write) -> bool {
+        let operation = self.registration.enter();
+        let viewpoint = operation.viewpoint(self.command);
+        let place = table.rows.place(write.row, &operation);
+        place.is_some_and(|(block, slot)| {
+            let newest = block.newest(slot, &operation);
+            let resolved = viewpoint.resolve(|| newest.stamp());
+            newest.is_base() && matches!(resolved, Resolved::Own(_))
+        })
+    }
+}
+
+/// One eviction from a table.
+struct Evictor<'e> {
+    core: &'e Arc<Core>,
+    /// Of the writer.
+    registration: Registration,
+    table: &'e Arc<TableEntry>,
+    cache: &'e RowCache,
+    bounds: &'e Eviction,
+    now: i64,
+}
+
+impl Evictor<'_> {
+    /// How many rows are to go.
+    fn excess(&self) -> u64 {
+        let rows = self.cache.rows();
+        let by_rows = self.bounds.max_rows.map_or(0, |max| match rows {
+            rows if rows > max => rows - max + (max / BATCH_PART).min(BATCH_MAX),
+            _ => 0,
+        });
+        by_rows.max(self.bounds.max_bytes.map_or(0, |max| self.rows_beyond(max)))
+    }
+
+    /// How many rows are to go so that the table is charged with no more than so many bytes.
+    fn rows_beyond(&self, max: u64) -> u64 {
+        let measure = || measure(self.table, self.cache, &self.registration.enter());
+        let mut measured = measure();
+        if measured.charged > max {
+            self.core.compact_cache(self.table, DEAD_PERCENT);
+            measured = measure();
+        }
+        self.cache.note_measured();
+        if measured.charged <= max {
+            return 0;
+        }
+        let rows = self.cache.rows().max(1);
+        let wanted = measured.charged - (max - max / MEASURED_PART);
+        wanted / (measured.charged / rows).max(1) + 1
+    }
+
+    /// Deletes about so many victims in a transaction of their own; returns when it was committed, `None` where none could
+    /// be deleted.
+    ///
+    /// # Errors
+    /// Those of a commit.
+    fn evict(&self, victims: &mut Victims, wanted: u64) -> Result<Option<Timestamp>> {
+        let mut tx = self.core.begin_with(TransactionOptions {
+            isolation: Isolation::Snapshot,
+            durability: Some(Durability::Buffered),
+            sweeps: Some(self.table.def.id),
+            ..TransactionOptions::default()
+        })?;
+        tx.begin_command();
+        self.find(victims, &tx);
+        let (mut gone, mut refused) = (Vec::new(), Vec::new());
+        let rows = &self.table.rows;
+        while (gone.len() as u64) < wanted && refused.len() < TRIES {
+            let next = {
+                let operation = tx.registration.enter();
+                rows.next_victim(self.cache, victims, &operation)
+            };
+            let Some(victim) = next else {
+                break;
+            };
+            // It is not found again, be it gone or refused.
+            rows.set_mark(victim.row, NO_USE, &tx.registration.enter());
+            match self.delete(victim, &mut tx) {
+                Ok(Some(hashes)) => gone.push((victim, hashes)),
+                Ok(None) => {}
+                Err(error) if error.is_retryable() => refused.push(victim),
+                Err(error) => return Err(error),
+            }
+        }
+        for victim in refused {
+            rows.set_mark(victim.row, victim.mark, &tx.registration.enter());
+        }
+        if gone.is_empty() {
+            return Ok(None);
+        }
+        let committed = tx.commit()?;
+        self.note_gone(&gone);
+        Ok(committed.timestamp)
+    }
+
+    fn delete(&self, victim: Victim, tx: &mut Transaction) -> Result<Option<KeyHashes>> {
+        let mut hashes = KeyHashes::new();
+        if self.cache.counts_keys() {
+            let read = |row: &RowRef<'_>| {
+                key_hashes(self.table, self.cache, |index, key| {
+                    index.encode_row(key, row)
+                })
+            };
+            hashes.extend(
+                tx.row_to_change(self.table, victim.row, read)
+                    .into_iter()
+                    .flatten(),
+            );
+        }
+        let is_gone = tx.delete(self.table, victim.row)?;
+        Ok(is_gone.then_some(hashes))
+    }
+
+    fn note_gone(&self, gone: &[(Victim, KeyHashes)]) {
+        for (victim, hashes) in gone {
+            self.cache.keep_uses(victim.mark, hashes.iter().copied());
+        }
+        self.cache.note_evicted(gone.len() as u64);
+    }
+
+    /// Finds victims that are told by when they expire.
+    fn find(&self, victims: &mut Victims, tx: &Transaction) {
+        {
+            let operation = tx.registration.enter();
+            let rows = &self.table.rows;
+            if rows.adopt_policy(self.cache, self.bounds.policy, &operation) {
+                victims.clear();
+            }
+        }
+        if self.bounds.policy == EvictionPolicy::Ttl {
+            if victims.is_empty() {
+                let wanted = (self.cache.rows() / TTL_PART).clamp(1, EXPIRED_MAX as u64);
+                victims.add(self.soonest(tx, wanted as usize, i64::MAX));
+            }
+            return;
+        }
+        let last = victims.expired_at.unwrap_or(i64::MIN);
+        if self.table.def.expiry.is_some() && self.now.saturating_sub(last) >= EXPIRED_EVERY {
+            victims.expired_at = Some(self.now);
+            let expired = self.soonest(tx, EXPIRED_MAX, self.now);
+            victims.add_first(expired);
+        }
+    }
+
+    /// The rows that expire first and not after a moment, so many at most, in order.
+    fn soonest(&self, tx: &Transaction, wanted: usize, until: i64) -> Vec<RowId> {
+        let Some(expiry) = &self.table.def.expiry else {
+            return Vec::new();
+        };
+        let mut soonest = BinaryHeap::new();
+        let view = tx.view().unrecorded();
+        let Ok(()) = view.for_each_row(self.table, |row, values| {
+            let moment = match values.get(expiry.column) {
+                ValueRef::TimestampTz(moment) => moment,
+                _ => i64::MAX,
+            };
+            let is_soon =
+                soonest.len() < wanted || soonest.peek().is_some_and(|last| (moment, row) < *last);
+            if moment <= until && is_soon {
+                soonest.push((moment, row));
+                if soonest.len() > wanted {
+                    soonest.pop();
+                }
+            }
+            Ok::<(), Infallible>(())
+        });
+        let sorted = soonest.into_sorted_vec().into_iter();
+        sorted.map(|(_, row)| row).collect()
+    }
+}
+
+/// Hashes of the unique keys of a row.
+type KeyHashes = SmallVec<[u64; 2]>;
+
+/// The hashes of the unique keys that `encode` gives; it says whether there is a NULL in one.
+fn key_hashes(
+    table: &TableEntry,
+    cache: &RowCache,
+    encode: impl Fn(&IndexEntry, &mut Key) -> bool,
+) -> KeyHashes {
+    let unique = table.indexes.iter().filter(|index| index.def.unique);
+    let hashes = unique.filter_map(|index| {
+        let mut key = Key::new();
+        let has_null = encode(index, &mut key);
+        (!has_null).then(|| cache.hash(&key))
+    });
+    hashes.collect()
+}
+
+impl ReadView {
+    /// Measures a cache.
+    pub fn measure_cache(&self, table: &TableEntry, cache: &RowCache) -> CacheBytes {
+        measure(table, cache, &self.enter())
+    }
+}
+
+fn measure(table: &TableEntry, cache: &RowCache, proof: &Operation<'_>) -> CacheBytes {
+    let (stats, live) = (table.rows.stats(proof), cache.rows());
+    // Rows that are deleted, and seen by a snapshot or not collected yet.
+    let held = stats.rows.saturating_sub(live);
+    let slots = (stats.rows + stats.dead).max(1);
+    let part = |bytes: u64, of: u64, all: u64| {
+        (u128::from(bytes) * u128::from(of) / u128::from(all.max(1))) as u64
+    };
+    let indexes: u64 = table.all_indexes().iter().map(|index| index.bytes()).sum();
+    let indexes = part(indexes, live, live + held);
+    CacheBytes {
+        charged: part(stats.bytes, slots - held, slots) + indexes + cache.bytes(),
+        live: part(stats.bytes, live.min(slots), slots) + indexes,
+    }
+}
+
+impl Core {
+    /// Gives up rows of a cache until it is within its bounds: those that were set since its last write.
+    ///
+    /// # Errors
+    /// Those of a commit.
+    pub fn trim_cache(self: &Arc<Self>, table: &Arc<TableEntry>) -> Result<()> {
+        let (Some(cache), Some(bounds)) = (table.rows.cache(), &table.def.eviction) else {
+            return Ok(());
+        };
+        let mut victims = cache.victims();
+        let evictor = Evictor {
+            core: self,
+            registration: self.timeline.register()?,
+            table,
+            cache,
+            bounds,
+            now: self.time.settled(),
+        };
+        loop {
+            let wanted = evictor.excess().min(ROWS_MAX);
+            if wanted == 0 || evictor.evict(&mut victims, wanted)?.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Builds the blocks of a cache anew that lost so much of their rows, in percent.
+    fn compact_cache(&self, table: &TableEntry, percent: u64) {
+        self.collect_round();
+        let percent = percent as usize;
+        let lost = self.collector().lost_blocks(&table.rows, percent);
+        let mut sum = Compacted::default();
+        for (_, number) in lost {
+            let wish = Wish::Lost {
+                percent,
+                horizon: self.timeline.horizon(),
+            };
+            let queues = (&self.garbage, &self.catalog);
+            // A block that there is no memory for stays as it is.
+            let _ = self
+                .collector()
+                .compact_one(&table.rows, number, wish, queues, &mut sum);
+        }
+    }
+}

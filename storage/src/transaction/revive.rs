@@ -1,0 +1,92 @@
+//! Reviving: a transaction writes a row again that the system has deleted since its snapshot.
+//!
+//! ```text
+//!   transaction   sees row 3:7 ................ UPDATE of it: row 9:1 is inserted, with all columns
+//!   eviction                  deletes row 3:7   it sees that from now on (mvcc, late commits)
+//! ```
+//!
+//! To its own statements the row has moved. Others had lost it, and find it again when the transaction commits. A row of a
+//! table with foreign keys is not revived, because the row that it refers to may be gone as well: then it is a conflict.
+
+use super::Transaction;
+use crate::catalog::TableEntry;
+use crate::error::Result;
+use crate::ids::{ColumnId, RowId, Timestamp};
+use crate::mvcc::{Operation, Resolved};
+use crate::value::{Value, ValueRef};
+use std::sync::Arc;
+
+impl Transaction {
+    /// When the system has deleted a row that this transaction still sees; `None` where it has not.
+    pub(super) fn departure(
+        &self,
+        table: &TableEntry,
+        row: RowId,
+        operation: &Operation<'_>,
+    ) -> Option<Timestamp> {
+        let viewpoint = operation.viewpoint(self.command);
+        let (block, slot) = table.rows.place(row, operation)?;
+        let newest = block.newest(slot, operation);
+        let resolved = viewpoint.resolve(|| newest.stamp());
+        match resolved {
+            Resolved::Committed(at)
+                if newest.image().is_none()
+                    && !viewpoint.sees_resolved(resolved)
+                    && table.rows.has_departed_at(at) =>
+            {
+                Some(at)
+            }
+            _ => None,
+        }
+    }
+
+    /// Sees from now on which rows were evicted for its own writes.
+    #[cold]
+    pub(super) fn see_departures(&mut self) {
+        for commit in std::mem::take(&mut self.departures) {
+            self.registration.see_late(commit);
+        }
+    }
+
+    /// Inserts a row with some columns changed that the system has deleted since the snapshot; returns whether it has.
+    ///
+    /// # Errors
+    /// Those of an insertion.
+    #[cold]
+    pub(super) fn revive(
+        &mut self,
+        table: &Arc<TableEntry>,
+        row: RowId,
+        changes: &[(ColumnId, ValueRef<'_>)],
+    ) -> Result<bool> {
+        if !table.def.foreign_keys.is_empty() {
+            return Ok(false);
+        }
+        let Some(old) = self.see_departure(table, row) else {
+            return Ok(false);
+        };
+        let changed = |column: ColumnId| changes.iter().find(|(id, _)| *id == column);
+        let columns = table.def.columns.iter().zip(&old);
+        let new = columns.map(|(column, old)| match changed(column.id) {
+            Some((_, value)) => *value,
+            None => old.as_ref(),
+        });
+        let new: Vec<ValueRef<'_>> = new.collect();
+        self.insert(table, &new).map(|_| true)
+    }
+
+    /// Sees from now on that the system has deleted a row, if it has since the snapshot; returns the row's values, in the order
+    /// of the columns.
+    pub(super) fn see_departure(&self, table: &TableEntry, row: RowId) -> Option<Vec<Value>> {
+        let operation = self.registration.enter();
+        let at = self.departure(table, row, &operation)?;
+        let seen = table
+            .rows
+            .visible(row, &operation.viewpoint(self.command))?;
+        let columns = table.def.columns.iter();
+        let values = columns.map(|column| seen.get(column.id).to_owned());
+        let values = values.collect();
+        self.registration.see_late(at);
+        Some(values)
+    }
+}
