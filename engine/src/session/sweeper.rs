@@ -25,6 +25,7 @@ use crate::function::{EvalContext, StatementClock};
 use parking_lot::Mutex;
 use remora_storage::catalog::{Catalog, TableEntry};
 use remora_storage::pool::Claim;
+use remora_storage::table::RowCache;
 use remora_storage::transaction::Core;
 use remora_storage::{
     BlockNo, Durability, Isolation, RowId, Store, TableId, Timestamp, TransactionOptions, ValueRef,
@@ -154,6 +155,8 @@ impl Tables {
             core.trim_cache(table)?;
         }
         for table in expiring() {
+            // The system has one transaction a table at a time.
+            let _victims = table.rows.cache().map(RowCache::victims);
             let looked = self.looked.entry(table.def.id).or_default();
             let pass = Pass {
                 core,

@@ -78,6 +78,11 @@ impl Heap {
         }
     }
 
+    /// Takes no more than so many bytes, unless a string must come.
+    pub(super) fn limit(&mut self, bytes: usize) {
+        self.most = self.most.min(bytes);
+    }
+
     /// Stores a string; `None` when the heap is full, unless it must not be.
     pub(super) fn place(&self, string: &[u8], must: bool) -> Result<Option<Place>> {
         let mut cursor = self.cursor.lock();

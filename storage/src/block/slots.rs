@@ -85,6 +85,13 @@ impl Block {
         Self::with_base(claim, Base::Hot(rows), layout, pool, slots, Timestamp(0))
     }
 
+    /// Has a new block take no more rows with long strings when these have so many bytes.
+    pub fn limit_strings(&mut self, bytes: usize) {
+        if let Some(heap) = self.heap.get_mut().and_then(Arc::get_mut) {
+            heap.limit(bytes);
+        }
+    }
+
     pub(super) fn with_base(
         claim: Claim,
         base: Base,

@@ -106,7 +106,7 @@ impl TableEntry {
         let columns = def.columns.iter().map(|c| (c.id, c.data_type));
         let rows = Arc::new(Table::new(pool, columns));
         if let Some(eviction) = &def.eviction {
-            rows.begin_cache(eviction.policy);
+            rows.begin_cache(eviction.policy, eviction.max_bytes);
         }
         Self {
             def,

@@ -29,7 +29,7 @@ mod restore;
 mod scan;
 mod stats;
 
-pub use cache::{EvictionPolicy, RowCache, Victim, Victims};
+pub use cache::{CacheBytes, DEAD_PERCENT, EvictionPolicy, RowCache, Victim, Victims};
 pub use changed::ChangedBlocks;
 pub use compact::{BlockState, Rebuilt};
 pub use gate::Gate;
@@ -39,7 +39,7 @@ pub use stats::TableStats;
 
 use crate::block::{Block, Layout, RowRef, Written};
 use crate::error::Result;
-use crate::ids::{BlockNo, ColumnId, RowId, Slot, Timestamp};
+use crate::ids::{BlockNo, ColumnId, RowId, Slot, Timestamp, TransactionId};
 use crate::mvcc::{Garbage, Operation, Stamp, Viewpoint};
 use crate::pool::Pool;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -161,6 +161,21 @@ impl Table {
         self.last_commit.store(timestamp.0, Release);
     }
 
+    /// Notes a transaction of the system that deletes rows, before it does. There is one at a time.
+    pub fn begin_departures(&self, transaction: TransactionId) {
+        self.departed.begin(transaction);
+    }
+
+    /// Notes that the system's transaction has ended.
+    pub fn end_departures(&self, transaction: TransactionId) {
+        self.departed.end(transaction);
+    }
+
+    /// Waits until a transaction has ended if it is the system's; returns whether it was.
+    pub fn wait_departures(&self, transaction: TransactionId) -> bool {
+        self.departed.wait(transaction)
+    }
+
     /// Whether a commit was such a one.
     pub fn has_departed_at(&self, timestamp: Timestamp) -> bool {
         self.departed.has(timestamp)
@@ -275,7 +290,10 @@ impl Table {
 
     /// Adds a block at the end; the caller holds `growing` or is alone.
     fn add_block(&self, number: u32) -> Result<Arc<Block>> {
-        let block = Block::new(&self.layout, &self.pool, number)?;
+        let mut block = Block::new(&self.layout, &self.pool, number)?;
+        if let Some(bytes) = self.cache().and_then(RowCache::block_bytes) {
+            block.limit_strings(bytes);
+        }
         let entry = self.directory.entry(BlockNo(number), self.pool.ledger())?;
         let block = Arc::new(block);
         entry.set(Arc::clone(&block));

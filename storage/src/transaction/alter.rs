@@ -51,7 +51,7 @@ impl Transaction {
                 .as_ref()
                 .filter(|_| entry.rows.cache().is_none())
             {
-                tx.begin_cache(&entry, eviction.policy);
+                tx.begin_cache(&entry, eviction);
             }
             let changed = Arc::new(entry.with_def(def.clone()));
             let change = CatalogChange::AlterTable(def);

@@ -230,6 +230,7 @@ impl Transaction {
     fn finish(&mut self, timestamp: Timestamp) -> Option<Rest> {
         self.stamp(timestamp);
         self.publish_indexes(timestamp);
+        self.end_departures();
         self.count_cached();
         self.leave_gates();
         let (writes, grows) = (self.set.len(), self.set.grows());

@@ -24,7 +24,7 @@ use crate::ids::{RowId, Timestamp};
 use crate::index::Key;
 use crate::maintenance::{Compacted, Wish};
 use crate::mvcc::{Operation, Registration, Resolved};
-use crate::table::{EvictionPolicy, RowCache, Victim, Victims};
+use crate::table::{CacheBytes, DEAD_PERCENT, EvictionPolicy, RowCache, Victim, Victims};
 use crate::transaction::{Durability, RowRef};
 use crate::value::ValueRef;
 use crate::wal::row_bytes_max;
@@ -44,8 +44,6 @@ const TRIES: usize = 64;
 const ROWS_MAX: u64 = 4096;
 /// The part of `max_bytes` that is written between two measurements.
 const MEASURED_PART: u64 = 64;
-/// Blocks are built anew when so many of a cache's rows are dead, in percent.
-const DEAD_PERCENT: u64 = 20;
 /// How long rows that have expired are not looked for again, in microseconds.
 const EXPIRED_EVERY: i64 = 1_000_000;
 /// Rows that have expired and are found at a time.
@@ -53,18 +51,9 @@ const EXPIRED_MAX: usize = 1 << 16;
 /// The part of the rows that is chosen at a time by when they expire.
 const TTL_PART: u64 = 16;
 
-/// What a cache is charged with.
-#[derive(Clone, Copy, Debug)]
-pub struct CacheBytes {
-    /// Bytes of blocks and indexes, without what older snapshots keep.
-    pub charged: u64,
-    /// Those of rows that are there.
-    pub live: u64,
-}
-
 impl Transaction {
     /// Makes a table with rows a cache; nobody else writes to it. Where that is undone, its rows go on being counted.
-    pub(super) fn begin_cache(&self, table: &Arc<TableEntry>, policy: EvictionPolicy) {
+    pub(super) fn begin_cache(&self, table: &Arc<TableEntry>, bounds: &Eviction) {
         let mut rows = 0;
         let Ok(()) = self.view().unrecorded().for_each_row(table, |_, _| {
             rows += 1;
@@ -77,7 +66,7 @@ impl Transaction {
             .iter()
             .filter(|write| write.kind == WriteKind::Delete && same(write));
         let rows = rows + deleted.count() as u64;
-        table.rows.begin_cache(policy);
+        table.rows.begin_cache(bounds.policy, bounds.max_bytes);
         table.rows.count_cache(rows, &self.registration.enter());
     }
 
@@ -241,8 +230,8 @@ impl Evictor<'_> {
     fn rows_beyond(&self, max: u64) -> u64 {
         let measure = || measure(self.table, self.cache, &self.registration.enter());
         let mut measured = measure();
-        if measured.charged > max {
-            self.core.compact_cache(self.table, DEAD_PERCENT);
+        if measured.charged > max && measured.has_dead_rows {
+            self.core.compact_cache(self.table);
             measured = measure();
         }
         self.cache.note_measured();
@@ -328,7 +317,11 @@ impl Evictor<'_> {
         {
             let operation = tx.registration.enter();
             let rows = &self.table.rows;
-            if rows.adopt_policy(self.cache, self.bounds.policy, &operation) {
+            if rows.adopt_policy(
+                self.cache,
+                (self.bounds.policy, self.bounds.max_bytes),
+                &operation,
+            ) {
                 victims.clear();
             }
         }
@@ -400,18 +393,18 @@ impl ReadView {
 }
 
 fn measure(table: &TableEntry, cache: &RowCache, proof: &Operation<'_>) -> CacheBytes {
-    let (stats, live) = (table.rows.stats(proof), cache.rows());
-    // Rows that are deleted, and seen by a snapshot or not collected yet.
-    let held = stats.rows.saturating_sub(live);
-    let slots = (stats.rows + stats.dead).max(1);
-    let part = |bytes: u64, of: u64, all: u64| {
-        (u128::from(bytes) * u128::from(of) / u128::from(all.max(1))) as u64
+    let blocks = table.rows.cache_bytes(proof);
+    let indexes = table.all_indexes();
+    let part = |index: &Arc<IndexEntry>| {
+        // Those of rows that are not collected yet are charged to whoever keeps them.
+        let entries = (index.index.len() as u64).max(1);
+        index.bytes() * cache.rows().min(entries) / entries
     };
-    let indexes: u64 = table.all_indexes().iter().map(|index| index.bytes()).sum();
-    let indexes = part(indexes, live, live + held);
+    let indexes = indexes.iter().map(part).sum::<u64>();
     CacheBytes {
-        charged: part(stats.bytes, slots - held, slots) + indexes + cache.bytes(),
-        live: part(stats.bytes, live.min(slots), slots) + indexes,
+        charged: blocks.charged + indexes + cache.bytes(),
+        live: blocks.live + indexes,
+        ..blocks
     }
 }
 
@@ -441,10 +434,10 @@ impl Core {
         }
     }
 
-    /// Builds the blocks of a cache anew that lost so much of their rows, in percent.
-    fn compact_cache(&self, table: &TableEntry, percent: u64) {
+    /// Builds the blocks of a cache anew that lost many of their rows.
+    fn compact_cache(&self, table: &TableEntry) {
         self.collect_round();
-        let percent = percent as usize;
+        let percent = DEAD_PERCENT;
         let lost = self.collector().lost_blocks(&table.rows, percent);
         let mut sum = Compacted::default();
         for (_, number) in lost {

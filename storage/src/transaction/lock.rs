@@ -64,6 +64,11 @@ impl Transaction {
         if matches!(written, Written::Conflict(_, true)) && self.revive(table, row, &[])? {
             return Ok(Written::Done);
         }
+        if let Written::Conflict(rival, false) = written
+            && table.rows.wait_departures(rival)
+        {
+            return self.try_lock(table, row);
+        }
         if written == Written::Done {
             let (table, kind) = (number, WriteKind::Lock);
             self.set.push(Write { row, table, kind });

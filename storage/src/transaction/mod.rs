@@ -70,7 +70,6 @@ pub use crate::block::{Sum, Vector, VectorColumn};
 pub use crate::maintenance::Compacted;
 pub use capture::BlockCapture;
 pub use commit::Committing;
-pub use evict::CacheBytes;
 pub use lookup::{Between, KeyRead, PointRead, ROWS_MAX, ReadKey, Reader};
 pub use options::{Durability, Isolation, TableHold, TransactionOptions};
 pub use reads::{Columns, RowTest};
@@ -246,6 +245,15 @@ impl Transaction {
         }
     }
 
+    /// Lets writers go on who wait for what this transaction of the system deletes.
+    fn end_departures(&self) {
+        if self.options.sweeps.is_some() {
+            for touched in self.set.touched() {
+                touched.entry.rows.end_departures(self.id());
+            }
+        }
+    }
+
     /// The tables whose structure it changed.
     fn restructured(&self) -> impl Iterator<Item = TableId> {
         self.ddl.iter().filter_map(|step| step.object().table())
@@ -254,6 +262,7 @@ impl Transaction {
 
 impl Drop for Transaction {
     fn drop(&mut self) {
+        self.end_departures();
         self.undo_to(Mark(0), false);
         self.leave_gates();
         self.core.waiting.call(self.id());

@@ -116,6 +116,9 @@ impl Transaction {
             {
                 return match rival {
                     None => Ok(Some(read(&image, resolved))),
+                    Some((rival, false)) if table.rows.wait_departures(rival) => {
+                        self.held(table, index, key, row, read)
+                    }
                     Some((rival, has_committed)) => Err(Conflict {
                         table: table.def.name.clone(),
                         key: table.describe_row(row, Some(&image)),

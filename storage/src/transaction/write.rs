@@ -51,6 +51,9 @@ impl Transaction {
                 table: table.def.name.clone(),
             });
         }
+        if self.options.sweeps == Some(table.def.id) {
+            table.rows.begin_departures(self.id());
+        }
         Ok(number)
     }
 
@@ -135,6 +138,9 @@ impl Transaction {
         match written {
             Written::Skipped => return Ok(false),
             Written::Conflict(_, true) if self.revive(table, row, changes)? => return Ok(true),
+            Written::Conflict(rival, false) if table.rows.wait_departures(rival) => {
+                return self.try_update(table, row, changes);
+            }
             Written::Conflict(rival, has_committed) => {
                 return Err(self.conflict(table, row, (rival, has_committed)));
             }
@@ -185,6 +191,9 @@ impl Transaction {
             // The system was first, and wanted the same.
             Written::Conflict(_, true) if self.see_departure(table, row).is_some() => {
                 return Ok(false);
+            }
+            Written::Conflict(rival, false) if table.rows.wait_departures(rival) => {
+                return self.try_delete(table, row);
             }
             Written::Conflict(rival, has_committed) => {
                 return Err(self.conflict(table, row, (rival, has_committed)));

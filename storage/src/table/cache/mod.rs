@@ -58,6 +58,12 @@ const AGE_MAX: u8 = 127;
 const LOOKUPS_A_ROW: u64 = 10;
 /// Part of the rows that a pass finds victims among.
 const PASS_PART: u64 = 64;
+/// Blocks that the strings of a full cache are spread over at least, so that one can be built anew without much of the rest.
+const BLOCKS_MIN: u64 = 48;
+/// A block has room for so many bytes of strings at least.
+const BLOCK_BYTES_MIN: u64 = 256 << 10;
+/// A block is worth building anew when so many of its rows are dead, in percent.
+pub const DEAD_PERCENT: usize = 20;
 /// Victims that a pass finds at most.
 const PASS_MAX: u64 = 1 << 16;
 
@@ -79,6 +85,8 @@ pub struct RowCache {
     /// Bytes that were written since the table was measured.
     unmeasured: AtomicU64,
     hasher: DefaultHashBuilder,
+    /// The bound in bytes; 0 where there is none.
+    max_bytes: AtomicU64,
     /// Held by the thread that evicts.
     victims: Mutex<Victims>,
 }
@@ -143,6 +151,17 @@ impl Epoch {
         self.mark.store(now.checked_add(1).unwrap_or(1), Relaxed);
         true
     }
+}
+
+/// What a cache is charged with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CacheBytes {
+    /// Bytes of blocks and indexes, without what older snapshots keep.
+    pub charged: u64,
+    /// Those of rows that are there.
+    pub live: u64,
+    /// Whether there is a block that would be smaller if it were built anew.
+    pub has_dead_rows: bool,
 }
 
 impl RowCache {
@@ -296,6 +315,14 @@ impl RowCache {
         frequency.as_ref().map_or(0, |(known, _)| known.bytes())
     }
 
+    /// Bytes of strings after which a block takes no more rows; `None` for as many as usual.
+    pub(super) fn block_bytes(&self) -> Option<usize> {
+        match self.max_bytes.load(Relaxed) {
+            0 => None,
+            bytes => Some((bytes / BLOCKS_MIN).max(BLOCK_BYTES_MIN) as usize),
+        }
+    }
+
     /// The victims, to be evicted by the caller alone.
     pub fn victims(&self) -> MutexGuard<'_, Victims> {
         self.victims.lock()
@@ -306,8 +333,9 @@ impl RowCache {
         (self.rows() / PASS_PART).clamp(1, PASS_MAX) as usize
     }
 
-    /// Goes over to a policy; returns whether it was another one.
-    fn adopt(&self, policy: EvictionPolicy) -> bool {
+    /// Goes over to a policy and a bound; returns whether the policy was another one.
+    fn adopt(&self, policy: EvictionPolicy, max_bytes: Option<u64>) -> bool {
+        self.max_bytes.store(max_bytes.unwrap_or(0), Relaxed);
         let number = EvictionPolicy::ALL.iter().position(|one| *one == policy);
         let number = number.unwrap_or(0) as u8;
         self.policy.load(Relaxed) != number && self.policy.swap(number, Relaxed) != number
@@ -402,11 +430,11 @@ impl super::Table {
         self.cache.get().map(Box::as_ref)
     }
 
-    /// Makes an empty table a cache.
-    pub fn begin_cache(&self, policy: EvictionPolicy) {
+    /// Makes an empty table a cache under a policy, and within so many bytes if there is a bound.
+    pub fn begin_cache(&self, policy: EvictionPolicy, max_bytes: Option<u64>) {
         self.cache.get_or_init(|| {
             let cache = RowCache::default();
-            cache.adopt(policy);
+            cache.adopt(policy, max_bytes);
             Box::new(cache)
         });
     }
@@ -419,14 +447,14 @@ impl super::Table {
         }
     }
 
-    /// Goes over to a policy, under which marks mean something else; returns whether it was another one.
+    /// Goes over to a policy, under which marks mean something else, and a bound; returns whether the policy was another one.
     pub fn adopt_policy(
         &self,
         cache: &RowCache,
-        policy: EvictionPolicy,
+        (policy, max_bytes): (EvictionPolicy, Option<u64>),
         proof: &Operation<'_>,
     ) -> bool {
-        let is_new = cache.adopt(policy);
+        let is_new = cache.adopt(policy, max_bytes);
         if is_new {
             cache.forget_uses(&self.blocks_there(proof), self.pool.ledger());
         }
@@ -439,6 +467,26 @@ impl super::Table {
         if let Some((uses, slot)) = place.and_then(|(block, slot)| Some((block.uses()?, slot))) {
             uses.set(slot, mark);
         }
+    }
+
+    /// Measures the blocks of a cache: what they are charged with, and what is left of it for rows that are there.
+    pub fn cache_bytes(&self, proof: &Operation<'_>) -> CacheBytes {
+        let mut sum = CacheBytes::default();
+        for block in self.blocks_there(proof) {
+            let marked = match block.uses() {
+                Some(uses) => uses.iter().filter(|(_, mark)| *mark != NO_USE).count(),
+                None => block.claimed(),
+            };
+            let slots = block.room().min(block.claimed());
+            let there = block.claimed().saturating_sub(block.dead_slots());
+            // Rows without a mark are deleted. Snapshots keep them, or they are about to be collected.
+            let held = there.saturating_sub(marked);
+            let part = |of: usize| block.bytes() as u64 * of as u64 / slots.max(1) as u64;
+            sum.charged += part(slots.saturating_sub(held));
+            sum.live += part(there.min(marked));
+            sum.has_dead_rows |= (slots - there.min(slots)) * 100 > slots * DEAD_PERCENT;
+        }
+        sum
     }
 
     /// The blocks that there are now.

@@ -15,6 +15,7 @@
 mod arguments;
 mod beside;
 mod board;
+mod caches;
 mod contention;
 mod corpora;
 mod counts;
@@ -37,8 +38,9 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 /// A tool: its name, what it does, and the function that does it.
 type Tool = (&'static str, &'static str, fn(Arguments) -> Result<()>);
 
-const TOOLS: [Tool; 14] = [
+const TOOLS: [Tool; 15] = [
     ("beside", "another build of this lab, in turn", beside::run),
+    ("caches", "what caches find, and what they take", caches::run),
     (
         "contention",
         "many threads on one row, beside SQLite",
