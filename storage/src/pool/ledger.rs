@@ -151,7 +151,7 @@ pub struct Ledger {
 /// Frees memory that somebody could do without.
 pub trait Relief: Send + Sync {
     /// Frees memory until so many bytes can be reserved. Returns whether they can be.
-    fn relieve(&self, wanted: u64) -> bool;
+    fn relieve(self: Arc<Self>, wanted: u64) -> bool;
 }
 
 impl fmt::Debug for dyn Relief {

@@ -30,6 +30,7 @@ use crate::value::ValueRef;
 use crate::wal::row_bytes_max;
 use crate::write_set::{Write, WriteKind};
 use smallvec::SmallVec;
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -44,6 +45,8 @@ const TRIES: usize = 64;
 const ROWS_MAX: u64 = 4096;
 /// The part of `max_bytes` that is written between two measurements.
 const MEASURED_PART: u64 = 64;
+/// The part of a cache's rows that is given up at a time where memory is scarce.
+const SHRINK_PART: u64 = 8;
 /// How long rows that have expired are not looked for again, in microseconds.
 const EXPIRED_EVERY: i64 = 1_000_000;
 /// Rows that have expired and are found at a time.
@@ -432,6 +435,36 @@ impl Core {
                 return Ok(());
             }
         }
+    }
+
+    /// Gives up a part of the rows of the cache that is the first to shrink where memory is scarce; returns whether one could.
+    pub(super) fn shrink_cache(self: &Arc<Self>) -> bool {
+        let catalog = self.catalog();
+        let caches = catalog.tables().filter_map(|table| {
+            let (cache, bounds) = (table.rows.cache()?, table.def.eviction.as_ref()?);
+            (!cache.is_uncommitted()).then_some((table, cache, bounds))
+        });
+        let mut caches: Vec<_> = caches.collect();
+        caches.sort_by_key(|(_, cache, bounds)| (bounds.priority, Reverse(cache.rows())));
+        caches.into_iter().any(|(table, cache, bounds)| {
+            // Whoever holds them evicts already, and may wait for the relief.
+            let Some(mut victims) = cache.try_victims() else {
+                return false;
+            };
+            let Ok(registration) = self.timeline.register() else {
+                return false;
+            };
+            let evictor = Evictor {
+                core: self,
+                registration,
+                table,
+                cache,
+                bounds,
+                now: self.time.settled(),
+            };
+            let wanted = (cache.rows() / SHRINK_PART).clamp(1, ROWS_MAX);
+            matches!(evictor.evict(&mut victims, wanted), Ok(Some(_)))
+        })
     }
 
     /// Builds the blocks of a cache anew that lost many of their rows.

@@ -4,6 +4,7 @@
 //!   1  garbage     write sets below the horizon, some at a time
 //!   2  blocks      those that lost most of their rows, built anew without them
 //!   3  slabs       version records and index nodes move together
+//!   4  caches      an eighth of the rows of one is given up (`evict`)
 //!   again from 1 as long as there is garbage; until there is enough
 //! ```
 //!
@@ -23,6 +24,7 @@ use crate::ids::Timestamp;
 use crate::maintenance::{Compacted, Wish};
 use crate::mvcc::Operation;
 use crate::pool::{self, Relief};
+use std::sync::Arc;
 
 /// Writes that are collected before blocks are looked at: those of some blocks.
 const PART_WRITES: usize = 1 << 16;
@@ -47,15 +49,15 @@ pub(super) struct InVain {
 }
 
 impl Relief for Core {
-    fn relieve(&self, wanted: u64) -> bool {
-        Self::relieve(self, wanted)
+    fn relieve(self: Arc<Self>, wanted: u64) -> bool {
+        Self::relieve(&self, wanted)
     }
 }
 
 impl Core {
     /// Frees memory until `wanted` bytes and some more can be reserved, or there is none left to free. Returns
     /// whether as many as are wanted can be.
-    pub fn relieve(&self, wanted: u64) -> bool {
+    pub fn relieve(self: &Arc<Self>, wanted: u64) -> bool {
         if Operation::is_under_way() {
             return false;
         }
@@ -79,16 +81,23 @@ impl Core {
     /// Frees memory as long as that comes to something, or others are at it: the collector may have a block in its
     /// hands, both the old one and the new one, when this thread finds nothing to do. Returns whether as many bytes
     /// as are wanted can be reserved.
-    fn free_in_rounds(&self, wanted: u64, goal: u64) -> bool {
-        for _ in 0..ROUNDS_MAX {
+    fn free_in_rounds(self: &Arc<Self>, wanted: u64, goal: u64) -> bool {
+        let (mut round, mut is_shrinking) = (0, true);
+        while round < ROUNDS_MAX {
             let used = self.ledger().used();
             self.free_until(goal);
-            // Between two blocks.
-            let _collector = self.collector();
-            if self.has_room_for(wanted) {
-                return true;
+            {
+                // Between two blocks.
+                let _collector = self.collector();
+                if self.has_room_for(wanted) {
+                    return true;
+                }
             }
-            if self.ledger().used() == used {
+            let frees = self.ledger().used() < used;
+            // What a cache has given up is freed in the next round, unless a snapshot keeps it, perhaps the caller's.
+            is_shrinking &= (round == 0 || frees) && self.shrink_cache();
+            round += usize::from(!is_shrinking || round == 0);
+            if !frees && !is_shrinking {
                 break;
             }
         }

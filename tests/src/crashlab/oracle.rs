@@ -12,7 +12,8 @@ pub fn digest(text: &str) -> u64 {
     hasher.finish()
 }
 
-/// All tables with their rows, the indexes and sequences, and what the script's probes give.
+/// All tables with their rows, the indexes and sequences, and what the script's probes give. Of caches only the names: their
+/// evictions are commits of their own.
 ///
 /// # Errors
 /// Where it cannot be read.
@@ -20,8 +21,12 @@ pub fn contents(database: &Database, script: &Script) -> Result<String, Error> {
     let conn = database.connect()?;
     let mut text = String::new();
     let tables = rows(&conn, "SELECT name FROM remora_tables ORDER BY name")?;
+    let caches = rows(&conn, "SELECT table_name FROM remora_caches")?;
     for table in &tables[1..] {
         let _ = writeln!(text, "table {table}");
+        if caches.contains(table) {
+            continue;
+        }
         let mut rows = rows(&conn, &format!("SELECT * FROM \"{table}\""))?;
         // The order of rows is nobody's promise.
         rows[1..].sort();

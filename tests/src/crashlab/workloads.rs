@@ -29,6 +29,8 @@ pub fn all() -> Vec<Script> {
         killed_while_buffered(),
         backups(),
         cleaning(),
+        expiry(),
+        caches(),
     ]
 }
 
@@ -46,6 +48,55 @@ fn changes() -> Script {
             "DELETE FROM t WHERE k = 3",
         ],
     )
+}
+
+/// Rows expire, are swept, and their keys are written again.
+fn expiry() -> Script {
+    Script::new(
+        "expiry",
+        &[
+            "CREATE TABLE e (k BIGINT PRIMARY KEY, v TEXT) WITH (ttl_expire_after = '100 years')",
+            "INSERT INTO e (k, v, expires_at) VALUES (1, 'gone', '2001-01-01'), (2, 'stays', 'infinity'), \
+             (3, 'gone', '2001-01-01')",
+            "INSERT INTO e VALUES (1, 'again')",
+            "pause 1000",
+            "checkpoint",
+            "UPDATE e SET expires_at = '2001-01-01' WHERE k = 2",
+            "INSERT INTO e VALUES (4, 'new')",
+            "pause 1000",
+            "INSERT INTO e VALUES (2, 'again')",
+            "UPDATE e SET expires_at = '2001-01-01' WHERE k = 4",
+            "ALTER TABLE e RESET (ttl_expire_after)",
+        ],
+    )
+}
+
+/// A cache gives up rows, whatever becomes of the transaction that needed the room. What is left of its older rows is
+/// nobody's promise.
+fn caches() -> Script {
+    let mut script = Script::new(
+        "caches",
+        &[
+            "CREATE TABLE c (k BIGINT PRIMARY KEY, v TEXT) WITH (eviction = 'lru', max_rows = 2)",
+            "INSERT INTO c VALUES (1, 'one')",
+            "INSERT INTO c VALUES (2, 'two')",
+            "INSERT INTO c VALUES (3, 'three')",
+            "UPDATE c SET v = 'a text that is longer than what lies in a row' WHERE k = 3",
+            "BEGIN; INSERT INTO c VALUES (4, 'never'); ROLLBACK",
+            "checkpoint",
+            "INSERT INTO c VALUES (5, 'five'), (6, 'six'), (7, 'seven')",
+            "reopen",
+            "INSERT INTO c VALUES (8, 'eight')",
+            "ALTER TABLE c SET (eviction = 'fifo', max_rows = 1)",
+            "pause 1000",
+            "INSERT INTO c VALUES (9, 'nine')",
+        ],
+    );
+    script.probes = vec![
+        "SELECT k, v FROM c ORDER BY k DESC LIMIT 1".to_owned(),
+        "SELECT count(*) <= 2 FROM c".to_owned(),
+    ];
+    script
 }
 
 /// Tables, indexes, views and foreign keys come, change and go.

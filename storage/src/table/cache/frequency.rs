@@ -17,77 +17,82 @@ use crate::sync::atomic::Ordering::Relaxed;
 
 /// Counters of a key.
 const ROWS: usize = 4;
-/// A counter goes no higher.
+/// A counter goes no higher: there are two in a byte.
 pub(super) const FREQUENCY_MAX: u8 = 15;
-/// Counters for each row of the cache, in all.
-const COUNTERS_A_ROW: usize = 4;
+/// Counters of a row of the sketch for each row of the cache.
+const COUNTERS_A_ROW: usize = 3;
 /// Counters of the smallest sketch, in a row.
-const WIDTH_MIN: usize = 64;
+const WIDTH_MIN: usize = 128;
 
 /// The sketch.
 #[derive(Debug)]
 pub(super) struct Frequency {
+    /// Two counters each.
     counters: Box<[AtomicU8]>,
-    /// Counters of a row, a power of two.
+    /// Counters of a row.
     width: usize,
 }
 
 impl Frequency {
     /// Counts the keys around so many rows.
     pub(super) fn new(rows: usize) -> Self {
-        let width = (rows * COUNTERS_A_ROW / ROWS)
-            .next_power_of_two()
-            .max(WIDTH_MIN);
+        let width = (rows * COUNTERS_A_ROW).next_multiple_of(2).max(WIDTH_MIN);
         Self {
-            counters: (0..width * ROWS).map(|_| AtomicU8::new(0)).collect(),
+            counters: (0..width * ROWS / 2).map(|_| AtomicU8::new(0)).collect(),
             width,
         }
     }
 
-    /// Bytes that a sketch for so many rows takes.
+    /// Bytes of the counters.
     pub(super) fn bytes(&self) -> u64 {
         self.counters.len() as u64
     }
 
     /// Whether it is too small for so many rows.
     pub(super) fn is_small_for(&self, rows: usize) -> bool {
-        rows > 2 * self.width
+        rows * COUNTERS_A_ROW > self.width + self.width / 2
     }
 
-    fn counters(&self, hash: u64) -> impl Iterator<Item = &AtomicU8> {
+    /// The counters of a key: the byte, and the bits from which it is.
+    fn counters(&self, hash: u64) -> impl Iterator<Item = (&AtomicU8, u32)> {
         (0..ROWS).map(move |row| {
-            // The bits of each row are others.
-            let at = (hash >> (row * 16)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
-            &self.counters[row * self.width + at as usize % self.width]
+            // Each row mixes the hash otherwise.
+            let mixed = (hash.rotate_left(row as u32 * 16) ^ row as u64)
+                .wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let at = ((mixed >> 32) * self.width as u64 >> 32) as usize + row * self.width;
+            (&self.counters[at / 2], at as u32 % 2 * 4)
         })
     }
 
     /// How often the key was asked for, or a little more.
     pub(super) fn estimate(&self, hash: u64) -> u8 {
-        let counts = self.counters(hash).map(|counter| counter.load(Relaxed));
+        let counts = self
+            .counters(hash)
+            .map(|(byte, from)| byte.load(Relaxed) >> from & FREQUENCY_MAX);
         counts.min().unwrap_or(0)
     }
 
     /// Raises the count of a key to what is given. Counters that say more stay: they are of other keys as well.
     pub(super) fn raise(&self, hash: u64, count: u8) {
-        for counter in self.counters(hash) {
+        let count = count.min(FREQUENCY_MAX);
+        for (byte, from) in self.counters(hash) {
             // Relaxed: a hint; an increase that is lost makes a key seem rarer.
-            if counter.load(Relaxed) < count {
-                counter.store(count, Relaxed);
+            let old = byte.load(Relaxed);
+            if old >> from & FREQUENCY_MAX < count {
+                byte.store(old & !(FREQUENCY_MAX << from) | count << from, Relaxed);
             }
         }
     }
 
     /// Counts a key once more.
     pub(super) fn add(&self, hash: u64) {
-        let count = self.estimate(hash);
-        self.raise(hash, (count + 1).min(FREQUENCY_MAX));
+        self.raise(hash, self.estimate(hash) + 1);
     }
 
     /// Halves all counters.
     pub(super) fn halve(&self) {
-        for counter in &self.counters {
-            counter.store(counter.load(Relaxed) / 2, Relaxed);
+        for byte in &self.counters {
+            byte.store(byte.load(Relaxed) >> 1 & 0x77, Relaxed);
         }
     }
 }

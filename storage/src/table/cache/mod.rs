@@ -328,6 +328,11 @@ impl RowCache {
         self.victims.lock()
     }
 
+    /// As [`Self::victims`], unless another thread evicts.
+    pub fn try_victims(&self) -> Option<MutexGuard<'_, Victims>> {
+        self.victims.try_lock()
+    }
+
     /// How many victims a pass is to find.
     pub fn pass_rows(&self) -> usize {
         (self.rows() / PASS_PART).clamp(1, PASS_MAX) as usize

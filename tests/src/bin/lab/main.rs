@@ -40,7 +40,11 @@ type Tool = (&'static str, &'static str, fn(Arguments) -> Result<()>);
 
 const TOOLS: [Tool; 15] = [
     ("beside", "another build of this lab, in turn", beside::run),
-    ("caches", "what caches find, and what they take", caches::run),
+    (
+        "caches",
+        "what caches find, and what they take",
+        caches::run,
+    ),
     (
         "contention",
         "many threads on one row, beside SQLite",

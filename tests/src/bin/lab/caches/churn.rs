@@ -27,7 +27,9 @@ impl Look {
         Ok(Self {
             charged: number("SELECT bytes FROM remora_caches")?,
             live: number("SELECT live_bytes FROM remora_caches")?,
-            ledger: number("SELECT sum(bytes)::BIGINT FROM remora_memory WHERE owner IN ('tables', 'indexes')")?,
+            ledger: number(
+                "SELECT sum(bytes)::BIGINT FROM remora_memory WHERE owner IN ('tables', 'indexes')",
+            )?,
             resident: resident()?,
         })
     }
@@ -75,9 +77,18 @@ pub(super) fn run(seconds: u64) -> Result<()> {
             }
         };
         expect(look.charged <= BOUND + SLACK, "the bound was passed");
-        expect(look.ledger <= BOUND + SLACK, "the ledger's count was above the bound");
-        expect(resident <= BOUND + SLACK, "the resident size was above the bound");
-        expect(look.live * 100 >= look.charged * ROWS_PERCENT, "too little of it was rows");
+        expect(
+            look.ledger <= BOUND + SLACK,
+            "the ledger's count was above the bound",
+        );
+        expect(
+            resident <= BOUND + SLACK,
+            "the resident size was above the bound",
+        );
+        expect(
+            look.live * 100 >= look.charged * ROWS_PERCENT,
+            "too little of it was rows",
+        );
         if begun.elapsed() >= told {
             told += Duration::from_secs(seconds.div_ceil(20));
             let megabytes = |bytes: i64| bytes as f64 / f64::from(1 << 20);

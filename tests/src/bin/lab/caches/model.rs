@@ -45,7 +45,7 @@ const KINDS: [Kind; 3] = [
         evicts: true,
     },
     Kind {
-        name: "both",
+        name: "note",
         with: "eviction = 'lfu', max_rows = 8, ttl_expire_after = '1 minute', ttl_reset = 'insert'",
         expires: true,
         evicts: true,
@@ -76,7 +76,6 @@ struct Session {
 }
 
 struct World {
-    seed: u64,
     random: Random,
     disk: SimDisk,
     time: ManualTime,
@@ -119,7 +118,6 @@ impl World {
     fn new(seed: u64) -> Result<Self> {
         let now = 1_000_000_000;
         let mut world = Self {
-            seed,
             random: Random::new(seed),
             disk: SimDisk::new(),
             time: ManualTime::at(UNIX_EPOCH + Duration::from_micros(now)),
@@ -152,7 +150,10 @@ impl World {
         for number in 0..SESSIONS {
             let conn = db.connect()?;
             let level = ["SERIALIZABLE", "SNAPSHOT"][number % 2];
-            conn.execute(&format!("SET default_transaction_isolation = '{level}'"), [])?;
+            conn.execute(
+                &format!("SET default_transaction_isolation = '{level}'"),
+                [],
+            )?;
             self.sessions.push(Session { conn, block: None });
         }
         self.db = Some(db);
@@ -258,7 +259,11 @@ impl World {
             for key in keys {
                 let changed = self.changed.get(&(table, *key)).copied().unwrap_or(0);
                 if changed > block.since {
-                    return Err(format!("{} {key} was changed since the snapshot", KINDS[table].name).into());
+                    return Err(format!(
+                        "{} {key} was changed since the snapshot",
+                        KINDS[table].name
+                    )
+                    .into());
                 }
                 self.set(table, *key, block.seen[table].get(key).copied());
             }
@@ -310,8 +315,10 @@ impl World {
     /// Whether another session has a key that it may yet commit: whoever writes it alone would try again and again.
     fn is_held(&self, number: usize, table: usize, key: i64) -> bool {
         let others = self.sessions.iter().enumerate();
-        let mut blocks = others.filter_map(|(other, session)| session.block.as_ref().filter(|_| other != number));
-        self.sessions[number].block.is_none() && blocks.any(|block| block.written[table].contains(&key))
+        let mut blocks = others
+            .filter_map(|(other, session)| session.block.as_ref().filter(|_| other != number));
+        self.sessions[number].block.is_none()
+            && blocks.any(|block| block.written[table].contains(&key))
     }
 
     fn insert(&mut self, number: usize, table: usize) -> Result<()> {
@@ -390,7 +397,11 @@ impl World {
                 let resets = kind.expires && !kind.with.contains("ttl_reset");
                 let row = Row {
                     value: row.value + 1,
-                    expires: if resets { self.time(number) + TTL } else { row.expires },
+                    expires: if resets {
+                        self.time(number) + TTL
+                    } else {
+                        row.expires
+                    },
                 };
                 self.wrote(number, table, key, Some(row))
             }
@@ -467,8 +478,12 @@ impl World {
             format!("SELECT count(*) FROM (SELECT k FROM {name} ORDER BY k DESC LIMIT 100) t"),
             format!("SELECT count(*) FROM {name} WHERE k BETWEEN 0 AND 100"),
             format!("SELECT count(*) FROM generate_series(0, 100) n JOIN {name} ON k = n"),
-            format!("SELECT count(*) FROM {name} WHERE k = ANY (ARRAY(SELECT generate_series(0, 100)::BIGINT))"),
-            format!("SELECT count(*) FROM generate_series(0, 100) n WHERE EXISTS (SELECT 1 FROM {name} WHERE k = n)"),
+            format!(
+                "SELECT count(*) FROM {name} WHERE k = ANY (ARRAY(SELECT generate_series(0, 100)::BIGINT))"
+            ),
+            format!(
+                "SELECT count(*) FROM generate_series(0, 100) n WHERE EXISTS (SELECT 1 FROM {name} WHERE k = n)"
+            ),
         ];
         let mut counts = Vec::new();
         for way in &ways {
@@ -486,10 +501,16 @@ impl World {
         }
         for (key, value) in &found {
             if seen.get(key).is_none_or(|row| row.value != *value) {
-                return Err(format!("row {key} is {value}, and {:?} was expected", seen.get(key)).into());
+                return Err(
+                    format!("row {key} is {value}, and {:?} was expected", seen.get(key)).into(),
+                );
             }
         }
-        let missing: Vec<i64> = seen.keys().filter(|key| !found.contains_key(key)).copied().collect();
+        let missing: Vec<i64> = seen
+            .keys()
+            .filter(|key| !found.contains_key(key))
+            .copied()
+            .collect();
         match missing.first() {
             Some(key) if !kind.evicts => Err(format!("row {key} is missing").into()),
             _ => missing

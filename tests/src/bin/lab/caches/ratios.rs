@@ -27,7 +27,8 @@ pub(super) fn run(accesses: usize) -> Result<()> {
     let (mut missed, mut behind) = (Vec::new(), Vec::new());
     for trace in traces::all(accesses, SEED) {
         let ratios = measure(&trace)?;
-        let shown = |ratio: Option<f64>| ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
+        let shown =
+            |ratio: Option<f64>| ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
         println!(
             "| {} | {:.2} | {:.2} | {:.2} | {:.2} | {} |",
             trace.name,

@@ -62,7 +62,10 @@ pub(super) fn all(accesses: usize, seed: u64) -> Vec<Trace> {
         });
         add(name, keys.collect());
     }
-    add("loop", (0..accesses as u64).map(|at| at % LOOP_KEYS).collect());
+    add(
+        "loop",
+        (0..accesses as u64).map(|at| at % LOOP_KEYS).collect(),
+    );
     let zipf = Zipf::new(0.9);
     let mixed = (0..accesses as u64).map(|at| match at % 2 {
         0 => SCANNED + at / 2 % LOOP_KEYS,
