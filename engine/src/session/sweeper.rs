@@ -17,6 +17,10 @@
 //! has relied on such a row was there before its time came. Where somebody else writes one of them, it is left for another
 //! round. What refers to them is done with as foreign keys say, as by any other transaction.
 //!
+//! A row stays as long as there is a transaction for which it has not expired, so that no transaction finds it deleted. That
+//! costs nothing: the transaction's snapshot would keep the row anyway. When a transaction began is known from the rounds: one
+//! that is seen for the first time began after the round before.
+//!
 //! Caches make room for what is written to them themselves. The sweeper trims those whose bounds were lowered.
 
 use crate::error::Result;
@@ -28,7 +32,8 @@ use remora_storage::pool::Claim;
 use remora_storage::table::RowCache;
 use remora_storage::transaction::Core;
 use remora_storage::{
-    BlockNo, Durability, Isolation, RowId, Store, TableId, Timestamp, TransactionOptions, ValueRef,
+    BlockNo, Durability, Isolation, RowId, Store, TableId, Timestamp, TransactionId,
+    TransactionOptions, ValueRef,
 };
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -56,6 +61,10 @@ pub(crate) struct Sweeper {
 #[derive(Debug)]
 struct Tables {
     looked: HashMap<TableId, Looked>,
+    /// Transactions that run, with a time that is not later than theirs.
+    running: HashMap<TransactionId, i64>,
+    /// The time of the last round.
+    last_round: i64,
     /// Of the actions of foreign keys.
     planner: Arc<dyn Planner>,
 }
@@ -96,6 +105,8 @@ impl Sweeper {
     pub(super) fn new(is_manual: bool, planner: Arc<dyn Planner>) -> Self {
         let tables = Tables {
             looked: HashMap::new(),
+            running: HashMap::new(),
+            last_round: i64::MIN,
             planner,
         };
         Self {
@@ -147,6 +158,7 @@ impl Tables {
         let expiring = || catalog.tables().filter(|table| table.def.expiry.is_some());
         let is_there = |id: TableId| expiring().any(|table| table.def.id == id);
         self.looked.retain(|id, _| is_there(*id));
+        let now = self.expired_for_all(core);
         let mut swept = 0;
         for table in catalog
             .tables()
@@ -162,11 +174,27 @@ impl Tables {
                 core,
                 table,
                 planner: &self.planner,
-                now: core.time().settled(),
+                now,
             };
             swept += looked.sweep(&pass)?;
         }
         Ok(swept)
+    }
+}
+
+impl Tables {
+    /// The time up to which rows have expired for all transactions that run.
+    fn expired_for_all(&mut self, core: &Arc<Core>) -> i64 {
+        // The time first: who is not among the running ones begins later.
+        let now = core.time().settled();
+        let held = core.clock().held();
+        let last = std::mem::replace(&mut self.last_round, now);
+        let running = held.iter().map(|held| {
+            let known = self.running.get(&held.transaction).copied();
+            (held.transaction, known.unwrap_or(last))
+        });
+        self.running = running.collect();
+        self.running.values().copied().fold(now, i64::min)
     }
 }
 

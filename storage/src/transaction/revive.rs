@@ -17,22 +17,23 @@ use crate::value::{Value, ValueRef};
 use std::sync::Arc;
 
 impl Transaction {
-    /// When the system has deleted a row that this transaction still sees; `None` where it has not.
+    /// When the system has deleted a row, if that is the last that happened to it and this transaction does not see it.
     pub(super) fn departure(
         &self,
         table: &TableEntry,
         row: RowId,
         operation: &Operation<'_>,
     ) -> Option<Timestamp> {
-        let viewpoint = operation.viewpoint(self.command);
         let (block, slot) = table.rows.place(row, operation)?;
         let newest = block.newest(slot, operation);
+        if newest.image().is_some() {
+            return None;
+        }
+        let viewpoint = operation.viewpoint(self.command);
         let resolved = viewpoint.resolve(|| newest.stamp());
         match resolved {
             Resolved::Committed(at)
-                if newest.image().is_none()
-                    && !viewpoint.sees_resolved(resolved)
-                    && table.rows.has_departed_at(at) =>
+                if !viewpoint.sees_resolved(resolved) && table.rows.has_departed_at(at) =>
             {
                 Some(at)
             }
@@ -75,14 +76,18 @@ impl Transaction {
         self.insert(table, &new).map(|_| true)
     }
 
-    /// Sees from now on that the system has deleted a row, if it has since the snapshot; returns the row's values, in the order
-    /// of the columns.
+    /// Sees from now on that the system has deleted a row, if it has since the snapshot and nobody has changed the row before;
+    /// returns the row's values, in the order of the columns.
     pub(super) fn see_departure(&self, table: &TableEntry, row: RowId) -> Option<Vec<Value>> {
         let operation = self.registration.enter();
         let at = self.departure(table, row, &operation)?;
-        let seen = table
-            .rows
-            .visible(row, &operation.viewpoint(self.command))?;
+        let (block, slot) = table.rows.place(row, &operation)?;
+        // What another transaction has changed before the deletion is a conflict.
+        let before = block.newest(slot, &operation).older()?;
+        let viewpoint = operation.viewpoint(self.command);
+        let seen = before
+            .image()
+            .filter(|_| viewpoint.sees(|| before.stamp()))?;
         let columns = table.def.columns.iter();
         let values = columns.map(|column| seen.get(column.id).to_owned());
         let values = values.collect();

@@ -87,16 +87,14 @@ impl Transaction {
         };
         // To the unique check, this command's own rows count as well.
         let viewpoint = operation.viewpoint(u64::MAX);
-        if let Some(at) = self.departure(table, row, &operation) {
-            // The key is free: no transaction has asked for the deletion.
-            self.registration.see_late(at);
-        }
+        // A row that the system has deleted is there for who still sees it, and only for him.
+        let departed = self.departure(table, row, &operation);
         let mut rival = None;
         let mut has_committed = false;
         for link in block.chain(slot, &operation) {
             let resolved = viewpoint.resolve(|| link.stamp());
             let is_seen = viewpoint.sees_resolved(resolved);
-            if !is_seen && resolved == Resolved::Nothing {
+            if !is_seen && (resolved == Resolved::Nothing || departed.is_some()) {
                 // Rolled back, or being so.
                 continue;
             }

@@ -188,9 +188,9 @@ impl Transaction {
         };
         match written {
             Written::Skipped => return Ok(false),
-            // The system was first, and wanted the same.
+            // The system was first, and has done the same.
             Written::Conflict(_, true) if self.see_departure(table, row).is_some() => {
-                return Ok(false);
+                return Ok(true);
             }
             Written::Conflict(rival, false) if table.rows.wait_departures(rival) => {
                 return self.try_delete(table, row);

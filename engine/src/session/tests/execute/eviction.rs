@@ -189,21 +189,46 @@ fn a_row_that_was_evicted_is_taken_back_by_who_writes_it() {
     }
 }
 
+/// As long as a transaction sees a row, it is there for it, whoever else has lost it.
 #[test]
-fn the_key_of_a_row_that_was_evicted_is_free() {
-    let (_db, [alice, bob]) = cache("lru", 2);
-    put(&alice, 1);
-    put(&alice, 2);
+fn a_row_that_was_evicted_is_there_for_who_sees_it() {
+    let (_db, [alice, bob]) = cache("lru", 3);
+    (1..=3).for_each(|id| put(&alice, id));
     alice.execute("BEGIN", []).unwrap();
     assert!(get(&alice, 1));
-    put(&bob, 20);
-    put(&bob, 21);
-    put(&alice, 1);
-    let deleted = alice.execute("DELETE FROM page WHERE id = 2", []).unwrap();
-    assert_eq!(deleted, 0, "it has gone before");
-    assert_eq!(number(&alice, "SELECT count(*) FROM page WHERE id = 1"), 1);
+    (20..=22).for_each(|id| put(&bob, id));
+    assert_eq!(pages(&bob), [20, 21, 22]);
+    let upsert =
+        "INSERT INTO page VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET text = page.text || '!'";
+    assert_eq!(alice.execute(upsert, []).unwrap(), 1);
+    assert_eq!(
+        alice.execute("DELETE FROM page WHERE id = 2", []).unwrap(),
+        1
+    );
+    assert_eq!(number(&alice, "SELECT count(*) FROM page WHERE id = 2"), 0);
+    alice.execute("SAVEPOINT s", []).unwrap();
+    let again = alice.execute("INSERT INTO page VALUES (3, 'again')", []);
+    assert_eq!(state(again), "23505");
+    alice.execute("ROLLBACK TO s", []).unwrap();
     alice.execute("COMMIT", []).unwrap();
-    assert!(get(&bob, 1));
+    assert_eq!(
+        number(&bob, "SELECT count(*) FROM page WHERE text = 'text!'"),
+        1
+    );
+}
+
+/// A key that came and went since the snapshot is free.
+#[test]
+fn a_row_that_came_and_was_evicted_is_no_conflict() {
+    let (_db, [alice, bob]) = cache("lru", 2);
+    put(&alice, 1);
+    alice.execute("BEGIN ISOLATION LEVEL SNAPSHOT", []).unwrap();
+    assert!(get(&alice, 1));
+    (7..=9).for_each(|id| put(&bob, id));
+    assert_eq!(pages(&bob), [8, 9]);
+    put(&alice, 7);
+    alice.execute("COMMIT", []).unwrap();
+    assert!(get(&bob, 7));
 }
 
 /// Writers of other keys have no conflict, however small the cache.

@@ -66,6 +66,8 @@ struct Block {
     time: i64,
     seen: [Rows; 3],
     written: [BTreeSet<i64>; 3],
+    /// Keys that were there when it began.
+    first: [BTreeSet<i64>; 3],
     /// Commits when it began.
     since: u64,
 }
@@ -235,6 +237,7 @@ impl World {
                 time,
                 seen: self.committed.clone(),
                 written: Default::default(),
+                first: std::array::from_fn(|table| self.committed[table].keys().copied().collect()),
                 since: self.commits,
             });
             self.note(format!("{number}: BEGIN"));
@@ -258,7 +261,9 @@ impl World {
         for (table, keys) in block.written.iter().enumerate() {
             for key in keys {
                 let changed = self.changed.get(&(table, *key)).copied().unwrap_or(0);
-                if changed > block.since {
+                // A key that came and was evicted since is free.
+                let is_free = KINDS[table].evicts && !block.first[table].contains(key);
+                if changed > block.since && !is_free {
                     return Err(format!(
                         "{} {key} was changed since the snapshot",
                         KINDS[table].name
@@ -424,10 +429,7 @@ impl World {
         match (done, before) {
             (Ok(1), Some(_)) => self.wrote(number, table, key, None),
             (Ok(0), None) => Ok(()),
-            // Where the system was first, it has deleted what this block still saw.
-            (Ok(0), Some(_)) if self.sessions[number].block.is_some() || kind.evicts => {
-                self.forget(number, table, key)
-            }
+            (Ok(0), Some(_)) if kind.evicts => self.forget(number, table, key),
             (Ok(rows), _) => Err(format!("{rows} rows, and {before:?} was there").into()),
             (Err(error), _) => self.conflict(number, error),
         }
