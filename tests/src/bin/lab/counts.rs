@@ -5,11 +5,14 @@
 //! statement costs is the difference between two numbers of rounds, so that what happens once is left out.
 //!
 //! ```text
-//! cargo run --release -p remora-tests -- counts [--only TEXT] [--update]
+//! cargo run --release -p remora-tests -- counts [--only TEXT] [--update | --losing | --walk]
 //! ```
 //!
 //! It fails where a statement takes [`SLACK`] more than `tests/counts.txt` says; `--update` writes what it measures there.
 //! It needs `valgrind` (Debian: `apt-get install valgrind`).
+//!
+//! With `--losing` it compares statements on a table whose rows expire, and on caches that are full, with those on a plain
+//! table ([`KINDS`]), and fails where they take more than [`LOSING`] times as many instructions.
 //!
 //! With `--walk` it compares the files of the engine that the instructions of two statements come from with what
 //! `docs/architecture.md` tells of them; `--files` prints those of any statement. The build needs debug information
@@ -36,6 +39,20 @@ const UNBOUNDED: &str = "join and group";
 const WALKED: [&str; 2] = ["insert of two columns", "join and group"];
 /// Rows of an index scan, each of which is a round.
 const RANGE: i64 = 100;
+
+/// Tables that lose rows by themselves, by what is set of a plain one.
+const KINDS: [(&str, &str); 4] = [
+    ("plain", ""),
+    ("expiring", "ttl_expire_after = '1 hour'"),
+    ("cache, lru", "eviction = 'lru', max_rows = 2000"),
+    ("cache, lfu", "eviction = 'lfu', max_rows = 2000"),
+];
+/// How many times as many instructions a statement may take on such a table.
+const LOSING: [(&str, f64); 3] = [
+    ("select 1 column by key", 1.1),
+    ("update by key", 1.2),
+    ("insert", 1.3),
+];
 
 /// Prepared before instructions are counted.
 struct Given {
@@ -204,9 +221,14 @@ pub(crate) fn run(mut arguments: Arguments) -> Result<()> {
     // How the tool calls itself.
     let statement: Option<usize> = arguments.value("--statement")?;
     let rounds = arguments.value_or("--rounds", ROUNDS[0])?;
+    let kind = arguments.value_or("--kind", 0)?;
+    let losing = arguments.flag("--losing");
     arguments.end()?;
     if let Some(statement) = statement {
-        return run_one(STATEMENTS[statement], rounds);
+        return run_one(STATEMENTS[statement], KINDS[kind].1, rounds);
+    }
+    if losing {
+        return compare_losing();
     }
     if walk {
         return compare_walks();
@@ -219,7 +241,7 @@ pub(crate) fn run(mut arguments: Arguments) -> Result<()> {
         if !name.contains(&only) {
             continue;
         }
-        let costs = costs(number)?;
+        let costs = costs(number, 0)?;
         let measured = costs.total.round() as u64;
         let bound = noted.get(*name).copied();
         let shown = bound.map_or("-".to_owned(), |bound| bound.to_string());
@@ -253,11 +275,38 @@ pub(crate) fn run(mut arguments: Arguments) -> Result<()> {
     }
 }
 
+/// Fails where a statement takes too many instructions on a table that loses rows.
+fn compare_losing() -> Result<()> {
+    let mut failed = Vec::new();
+    println!("| statement | table | instructions | times plain | bound |");
+    println!("|---|---|---|---|---|");
+    for (name, bound) in LOSING {
+        let number = STATEMENTS.iter().position(|(other, _)| *other == name);
+        let number = number.ok_or("it is one of them")?;
+        let mut plain = 0.0;
+        for (kind, (table, _)) in KINDS.iter().enumerate() {
+            let total = costs(number, kind)?.total;
+            if kind == 0 {
+                plain = total;
+            }
+            let times = total / plain;
+            println!("| {name} | {table} | {total:.0} | {times:.2} | {bound} |");
+            if times > bound {
+                failed.push(format!("{name}, {table}: {times:.2}"));
+            }
+        }
+    }
+    match failed.is_empty() {
+        true => Ok(()),
+        false => Err(format!("above the bound: {}", failed.join("; ")).into()),
+    }
+}
+
 /// Fails where a statement goes through a file that its walk does not tell.
 fn compare_walks() -> Result<()> {
     for (name, told) in WALKED.into_iter().zip(walks::told()) {
         let number = STATEMENTS.iter().position(|(other, _)| *other == name);
-        let costs = costs(number.ok_or("it is one of them")?)?;
+        let costs = costs(number.ok_or("it is one of them")?, 0)?;
         let visited: Vec<String> = costs.of_engine().map(|(file, _)| file.to_owned()).collect();
         if visited.is_empty() {
             return Err("no file is known: is it a build without debug information?".into());
@@ -287,13 +336,16 @@ fn noted() -> Result<BTreeMap<String, u64>> {
     counts.collect()
 }
 
-fn run_one((name, run): (&str, Run), rounds: usize) -> Result<()> {
+fn run_one((name, run): (&str, Run), parameters: &str, rounds: usize) -> Result<()> {
     let database = Database::in_memory()?;
     let conn = database.connect()?;
     conn.execute_batch(CREATE_USERS)?;
     conn.execute_batch(
         "CREATE INDEX users_email ON users (email); CREATE TABLE log (id BIGINT PRIMARY KEY, v BIGINT)",
     )?;
+    if !parameters.is_empty() {
+        conn.execute(&format!("ALTER TABLE users SET ({parameters})"), [])?;
+    }
     insert(&conn, &given(ROWS, 0))?;
     if name == "join and group" {
         conn.execute("INSERT INTO log SELECT id, id FROM users WHERE id < 20", [])?;
@@ -344,9 +396,9 @@ impl Costs {
     }
 }
 
-fn costs(statement: usize) -> Result<Costs> {
-    let few = count(statement, ROUNDS[0])?;
-    let many = count(statement, ROUNDS[1])?;
+fn costs(statement: usize, kind: usize) -> Result<Costs> {
+    let few = count(statement, kind, ROUNDS[0])?;
+    let many = count(statement, kind, ROUNDS[1])?;
     let each =
         |few: u64, many: u64| many.saturating_sub(few) as f64 / (ROUNDS[1] - ROUNDS[0]) as f64;
     let files = many.files.into_iter().map(|(file, cost)| {
@@ -359,14 +411,14 @@ fn costs(statement: usize) -> Result<Costs> {
     })
 }
 
-fn count(statement: usize, rounds: usize) -> Result<Counted> {
+fn count(statement: usize, kind: usize, rounds: usize) -> Result<Counted> {
     let out = tempfile::NamedTempFile::new()?;
     let ran = Command::new("valgrind")
         .args(["--tool=callgrind", "--toggle-collect=*counts::counted*"])
         .arg(format!("--callgrind-out-file={}", out.path().display()))
         .arg(std::env::current_exe()?)
         .args(["counts", "--statement", &statement.to_string()])
-        .args(["--rounds", &rounds.to_string()])
+        .args(["--rounds", &rounds.to_string(), "--kind", &kind.to_string()])
         .output()
         .map_err(|error| format!("valgrind: {error}; on Debian: apt-get install valgrind"))?;
     if !ran.status.success() {
