@@ -57,6 +57,8 @@ pub(super) struct Heap {
     pool: Arc<Pool>,
     /// Bytes after which it takes only strings that must come.
     most: usize,
+    /// Bytes of each chunk; `None` for chunks that grow with the heap.
+    chunk_bytes: Option<usize>,
     chunks: [OnceLock<Chunk>; CHUNKS_MAX],
     cursor: Mutex<Cursor>,
 }
@@ -72,15 +74,18 @@ impl Heap {
         let most = pool.ledger().emergency() / HEAP_PART;
         Self {
             most: most as usize,
+            chunk_bytes: None,
             pool,
             chunks: [const { OnceLock::new() }; CHUNKS_MAX],
             cursor: Mutex::default(),
         }
     }
 
-    /// Takes no more than so many bytes, unless a string must come.
+    /// Takes no more than so many bytes, unless a string must come, and all of them in one chunk: where heaps come and go,
+    /// one takes the place of another.
     pub(super) fn limit(&mut self, bytes: usize) {
         self.most = self.most.min(bytes);
+        self.chunk_bytes = Some(self.most);
     }
 
     /// Stores a string; `None` when the heap is full, unless it must not be.
@@ -138,9 +143,10 @@ impl Heap {
     /// Memory for a chunk: more than is wanted, if there is that much.
     fn allocate(&self, total: usize, wanted: usize) -> Result<(NonNull<u8>, usize)> {
         // A quarter more each time: little is left unused, and 64 chunks are more than enough.
-        let more = match total {
-            0..QUARTERS_BYTES_MAX => total / 4,
-            _ => total / 2,
+        let more = match (self.chunk_bytes, total) {
+            (Some(bytes), _) => bytes,
+            (None, 0..QUARTERS_BYTES_MAX) => total / 4,
+            (None, _) => total / 2,
         };
         let more = more.clamp(CHUNK_BYTES_MIN, CHUNK_BYTES_MOST);
         let sizes = [wanted.max(more), wanted];

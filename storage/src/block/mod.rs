@@ -73,7 +73,7 @@ pub use images::{Part, Run, Stretch, Take};
 pub use layout::Layout;
 pub use pinned::Pinned;
 pub use row::{RowRef, ShownColumn};
-pub use slots::{Block, Claimed, RANGE_SLOTS};
+pub use slots::{Block, BlockLimits, Claimed, RANGE_SLOTS};
 pub use switch::Rebuild;
 pub use uses::{NO_USE, Uses};
 pub use vector::{Choice, Sum, Vector, VectorColumn, Visitor};

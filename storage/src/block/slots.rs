@@ -69,6 +69,15 @@ pub struct Block {
 /// a table that never holds more than a few rows would use up a block for each of them.
 const FORSAKEN_SHARE: usize = 8;
 
+/// Bounds of a block below the usual ones.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BlockLimits {
+    /// Slots.
+    pub slots: Option<usize>,
+    /// Bytes of long strings after which it takes no more rows with such.
+    pub string_bytes: Option<usize>,
+}
+
 /// A slot that the holder alone may fill. Dropped unfilled, it is dead.
 #[derive(Debug)]
 pub struct Claimed<'b> {
@@ -79,17 +88,29 @@ pub struct Claimed<'b> {
 impl Block {
     /// An empty block, the `nth` of its table.
     pub fn new(layout: &Arc<Layout>, pool: &Arc<Pool>, nth: u32) -> Result<Self> {
-        let slots = layout.capacity(nth);
-        let rows = Rows::new(layout, pool, slots)?;
-        let claim = Claim::Ordinary;
-        Self::with_base(claim, Base::Hot(rows), layout, pool, slots, Timestamp(0))
+        let all = BlockLimits::default();
+        Self::within(all, layout, pool, nth)
     }
 
-    /// Has a new block take no more rows with long strings when these have so many bytes.
-    pub fn limit_strings(&mut self, bytes: usize) {
-        if let Some(heap) = self.heap.get_mut().and_then(Arc::get_mut) {
+    /// As [`Self::new`], a block that is full sooner than others.
+    pub fn within(
+        limits: BlockLimits,
+        layout: &Arc<Layout>,
+        pool: &Arc<Pool>,
+        nth: u32,
+    ) -> Result<Self> {
+        let slots = layout.capacity(nth);
+        let taken = slots.min(limits.slots.unwrap_or(slots));
+        let rows = Base::Hot(Rows::new(layout, pool, taken)?);
+        let claim = Claim::Ordinary;
+        let mut block = Self::with_base(claim, rows, layout, pool, slots, Timestamp(0))?;
+        // As if it were closed behind them.
+        block.claims = Claims::new(0, taken);
+        if let (Some(bytes), Some(heap)) = (limits.string_bytes, block.heap.get_mut()) {
+            let heap = Arc::get_mut(heap).expect("nobody else has it yet");
             heap.limit(bytes);
         }
+        Ok(block)
     }
 
     pub(super) fn with_base(

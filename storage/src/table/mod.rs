@@ -37,7 +37,7 @@ pub use recent::{Change, ChangedRows, Forgotten, RecentChanges};
 pub use scan::{BlocksPassed, Found, Taking};
 pub use stats::TableStats;
 
-use crate::block::{Block, Layout, RowRef, Written};
+use crate::block::{Block, BlockLimits, Layout, RowRef, Written};
 use crate::error::Result;
 use crate::ids::{BlockNo, ColumnId, RowId, Slot, Timestamp, TransactionId};
 use crate::mvcc::{Garbage, Operation, Stamp, Viewpoint};
@@ -257,11 +257,19 @@ impl Table {
                 None => Ok(None),
             };
             if let Ok(Some(row)) = filled {
+                if let Some(cache) = self.cache()
+                    && open.block.is_full()
+                {
+                    cache.note_block_rows(open.block.claimed());
+                }
                 place.close_if_full();
                 return Ok(row);
             }
             // Full of slots or of strings: it takes no more rows. The slot that could not be filled may have been
             // the last one that was not dead.
+            if let Some(cache) = self.cache() {
+                cache.note_block_rows(open.block.claimed());
+            }
             let is_dead = match filled {
                 Ok(_) => open.block.close(),
                 Err(_) => open.block.is_dead(),
@@ -290,10 +298,10 @@ impl Table {
 
     /// Adds a block at the end; the caller holds `growing` or is alone.
     fn add_block(&self, number: u32) -> Result<Arc<Block>> {
-        let mut block = Block::new(&self.layout, &self.pool, number)?;
-        if let Some(bytes) = self.cache().and_then(RowCache::block_bytes) {
-            block.limit_strings(bytes);
-        }
+        let limits = self
+            .cache()
+            .map_or_else(BlockLimits::default, RowCache::block_limits);
+        let block = Block::within(limits, &self.layout, &self.pool, number)?;
         let entry = self.directory.entry(BlockNo(number), self.pool.ledger())?;
         let block = Arc::new(block);
         entry.set(Arc::clone(&block));

@@ -45,6 +45,8 @@ const TRIES: usize = 64;
 const ROWS_MAX: u64 = 4096;
 /// The part of `max_bytes` that is written between two measurements.
 const MEASURED_PART: u64 = 64;
+/// The part of `max_bytes` that rows are kept out of.
+const MARGIN_PART: u64 = 32;
 /// The part of a cache's rows that is given up at a time where memory is scarce.
 const SHRINK_PART: u64 = 8;
 /// How long rows that have expired are not looked for again, in microseconds.
@@ -233,6 +235,8 @@ impl Evictor<'_> {
     fn rows_beyond(&self, max: u64) -> u64 {
         let measure = || measure(self.table, self.cache, &self.registration.enter());
         let mut measured = measure();
+        // A part is left for what is deleted and not collected yet.
+        let max = max - max / MARGIN_PART;
         if measured.charged > max && measured.has_dead_rows {
             self.core.compact_cache(self.table);
             measured = measure();

@@ -33,7 +33,7 @@ mod victims;
 pub use policy::EvictionPolicy;
 pub use victims::{Victim, Victims};
 
-use crate::block::{Block, NO_USE};
+use crate::block::{Block, BlockLimits, NO_USE};
 use crate::ids::{RowId, Slot};
 use crate::index::Counter;
 use crate::mvcc::Operation;
@@ -62,6 +62,8 @@ const PASS_PART: u64 = 64;
 const BLOCKS_MIN: u64 = 48;
 /// A block has room for so many bytes of strings at least.
 const BLOCK_BYTES_MIN: u64 = 256 << 10;
+/// Slots of a block, at least.
+const BLOCK_ROWS_MIN: u64 = 64;
 /// A block is worth building anew when so many of its rows are dead, in percent.
 pub const DEAD_PERCENT: usize = 20;
 /// Victims that a pass finds at most.
@@ -87,6 +89,8 @@ pub struct RowCache {
     hasher: DefaultHashBuilder,
     /// The bound in bytes; 0 where there is none.
     max_bytes: AtomicU64,
+    /// Rows of the last block when it was full; 0 where none was.
+    block_rows: AtomicU64,
     /// Held by the thread that evicts.
     victims: Mutex<Victims>,
 }
@@ -315,11 +319,23 @@ impl RowCache {
         frequency.as_ref().map_or(0, |(known, _)| known.bytes())
     }
 
-    /// Bytes of strings after which a block takes no more rows; `None` for as many as usual.
-    pub(super) fn block_bytes(&self) -> Option<usize> {
-        match self.max_bytes.load(Relaxed) {
-            0 => None,
-            bytes => Some((bytes / BLOCKS_MIN).max(BLOCK_BYTES_MIN) as usize),
+    /// Notes how many rows a block had when it was full.
+    pub(super) fn note_block_rows(&self, rows: usize) {
+        self.block_rows.store(rows as u64, Relaxed);
+    }
+
+    /// The bounds of new blocks. Under a bound in bytes they are small parts of it, and have slots for twice as many rows as
+    /// the last one had.
+    pub(super) fn block_limits(&self) -> BlockLimits {
+        let (bytes, rows) = (self.max_bytes.load(Relaxed), self.block_rows.load(Relaxed));
+        if bytes == 0 {
+            return BlockLimits::default();
+        }
+        let string_bytes = (bytes / BLOCKS_MIN).max(BLOCK_BYTES_MIN) as usize;
+        BlockLimits {
+            // Powers of two leave no gaps between them.
+            string_bytes: Some(1 << string_bytes.ilog2()),
+            slots: (rows > 0).then_some((2 * rows).max(BLOCK_ROWS_MIN) as usize),
         }
     }
 

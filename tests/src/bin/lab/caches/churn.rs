@@ -28,7 +28,7 @@ impl Look {
             charged: number("SELECT bytes FROM remora_caches")?,
             live: number("SELECT live_bytes FROM remora_caches")?,
             ledger: number(
-                "SELECT sum(bytes)::BIGINT FROM remora_memory WHERE owner IN ('tables', 'indexes')",
+                "SELECT sum(bytes)::BIGINT FROM remora_memory WHERE owner IN ('table', 'index', 'version')",
             )?,
             resident: resident()?,
         })
