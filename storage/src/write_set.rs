@@ -83,7 +83,7 @@ pub struct Touched {
     /// Whether it is held until the transaction ends, whatever is undone.
     pub held: bool,
     /// Entries before this one have no insertion that may be taken back.
-    taken_back_to: usize,
+    taken_back_to: u32,
 }
 
 /// A place in a write set: before all of it, behind all of it, or between two rows.
@@ -268,14 +268,14 @@ impl WriteSet {
 
     /// From which entry on insertions into a table may be taken back.
     pub fn taken_back_to(&self, table: u32) -> usize {
-        self.touched[table as usize]
-            .taken_back_to
-            .min(self.entries.len())
+        let to = self.touched[table as usize].taken_back_to as usize;
+        to.min(self.entries.len())
     }
 
     /// Notes that insertions into a table before an entry are taken back, or stay.
     pub fn note_taken_back(&mut self, table: u32, to: usize) {
-        self.touched[table as usize].taken_back_to = to;
+        // Behind so many entries none is taken back any more.
+        self.touched[table as usize].taken_back_to = u32::try_from(to).unwrap_or(u32::MAX);
     }
 
     /// Notes that an insertion was taken back. Its entry stays, so that marks do.

@@ -17,17 +17,28 @@ use super::foreign::refuse_hold;
 use super::storage_parameter::ttl::{AFTER, RESET, Said};
 use super::{Binder, storage_parameter};
 use crate::error::{Error, Position, Result, state};
+use crate::function::text;
 use crate::parse::parse_expression;
 use crate::plan::{Expr, ExprKind};
-use remora_storage::DataType;
 use remora_storage::catalog::{ColumnDef, Expiry, TableDef, TableEntry};
+use remora_storage::{DataType, Value};
 use sqlparser::ast;
 
 /// The column that says when.
 const COLUMN: &str = "expires_at";
+const MICROS_A_DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
 /// When a row expires that is written now. Days and months are those of UTC, so that a table says the same in every zone.
+/// Without months that is a number of microseconds.
 fn default_text(after: &str) -> String {
+    if let Ok(Value::Interval(span)) = text::parse(after, DataType::Interval)
+        && span.months == 0
+        && let Some(micros) = (i64::from(span.days))
+            .checked_mul(MICROS_A_DAY)
+            .and_then(|days| days.checked_add(span.micros))
+    {
+        return format!("now() + INTERVAL '{micros} microseconds'");
+    }
     let after = after.replace('\'', "''");
     format!("timezone('UTC', timezone('UTC', now()) + INTERVAL '{after}')")
 }

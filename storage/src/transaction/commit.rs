@@ -62,7 +62,7 @@ impl Transaction {
             set: WriteSet::default(),
             reads: RefCell::default(),
             shared: OnceCell::new(),
-            departures: Vec::new(),
+            departures: None,
         }
     }
 

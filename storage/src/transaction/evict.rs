@@ -156,7 +156,7 @@ impl Transaction {
                 false => evictor.evict(&mut victims, wanted)?,
             };
             // Its next command sees what became of its rows.
-            self.departures.extend(evicted);
+            self.departures.get_or_insert_default().extend(evicted);
             if evicted.is_none() && self.take_back_own(table, wanted) == 0 {
                 return Ok(());
             }

@@ -111,7 +111,7 @@ pub struct Transaction {
     /// What its views read.
     shared: OnceCell<Arc<SharedReads>>,
     /// Commits that evicted rows for its writes, which its next command sees.
-    departures: Vec<Timestamp>,
+    departures: Option<Box<Vec<Timestamp>>>,
 }
 
 /// A moment within a transaction, to which it can be rolled back.
@@ -174,7 +174,7 @@ impl Transaction {
     /// visible to views made from now on. Call once a statement, before [`Self::view`].
     pub fn begin_command(&mut self) -> Mark {
         self.command += 1;
-        if !self.departures.is_empty() {
+        if self.departures.is_some() {
             self.see_departures();
         }
         self.set.seal();

@@ -11,7 +11,7 @@
 use super::Transaction;
 use crate::catalog::TableEntry;
 use crate::error::Result;
-use crate::ids::{ColumnId, RowId, Timestamp};
+use crate::ids::{ColumnId, RowId, Timestamp, TransactionId};
 use crate::mvcc::{Operation, Resolved};
 use crate::value::{Value, ValueRef};
 use std::sync::Arc;
@@ -44,8 +44,50 @@ impl Transaction {
     /// Sees from now on which rows were evicted for its own writes.
     #[cold]
     pub(super) fn see_departures(&mut self) {
-        for commit in std::mem::take(&mut self.departures) {
-            self.registration.see_late(commit);
+        let departures = self.departures.take();
+        for commit in departures.iter().flat_map(|commits| commits.iter()) {
+            self.registration.see_late(*commit);
+        }
+    }
+
+    /// Updates a row that another transaction was first to write: it is revived if that was the system.
+    ///
+    /// # Errors
+    /// `Conflict` where it was not; those of an insertion.
+    #[cold]
+    pub(super) fn update_departed(
+        &mut self,
+        table: &Arc<TableEntry>,
+        row: RowId,
+        changes: &[(ColumnId, ValueRef<'_>)],
+        (rival, has_committed): (TransactionId, bool),
+    ) -> Result<bool> {
+        if has_committed && self.revive(table, row, changes)? {
+            return Ok(true);
+        }
+        match !has_committed && table.rows.wait_departures(rival) {
+            true => self.update(table, row, changes),
+            false => Err(self.conflict(table, row, (rival, has_committed))),
+        }
+    }
+
+    /// Deletes a row that another transaction was first to write; if that was the system, it has done the same.
+    ///
+    /// # Errors
+    /// `Conflict` where it was not.
+    #[cold]
+    pub(super) fn delete_departed(
+        &mut self,
+        table: &Arc<TableEntry>,
+        row: RowId,
+        (rival, has_committed): (TransactionId, bool),
+    ) -> Result<bool> {
+        if has_committed && self.see_departure(table, row).is_some() {
+            return Ok(true);
+        }
+        match !has_committed && table.rows.wait_departures(rival) {
+            true => self.delete(table, row),
+            false => Err(self.conflict(table, row, (rival, has_committed))),
         }
     }
 
@@ -53,7 +95,6 @@ impl Transaction {
     ///
     /// # Errors
     /// Those of an insertion.
-    #[cold]
     pub(super) fn revive(
         &mut self,
         table: &Arc<TableEntry>,

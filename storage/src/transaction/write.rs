@@ -137,12 +137,8 @@ impl Transaction {
         };
         match written {
             Written::Skipped => return Ok(false),
-            Written::Conflict(_, true) if self.revive(table, row, changes)? => return Ok(true),
-            Written::Conflict(rival, false) if table.rows.wait_departures(rival) => {
-                return self.try_update(table, row, changes);
-            }
             Written::Conflict(rival, has_committed) => {
-                return Err(self.conflict(table, row, (rival, has_committed)));
+                return self.update_departed(table, row, changes, (rival, has_committed));
             }
             Written::Done => {}
         }
@@ -188,15 +184,8 @@ impl Transaction {
         };
         match written {
             Written::Skipped => return Ok(false),
-            // The system was first, and has done the same.
-            Written::Conflict(_, true) if self.see_departure(table, row).is_some() => {
-                return Ok(true);
-            }
-            Written::Conflict(rival, false) if table.rows.wait_departures(rival) => {
-                return self.try_delete(table, row);
-            }
             Written::Conflict(rival, has_committed) => {
-                return Err(self.conflict(table, row, (rival, has_committed)));
+                return self.delete_departed(table, row, (rival, has_committed));
             }
             Written::Done => {}
         }

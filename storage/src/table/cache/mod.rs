@@ -172,8 +172,13 @@ impl RowCache {
     /// The policy that marks are set by.
     #[inline]
     fn policy(&self) -> EvictionPolicy {
-        let number = usize::from(self.policy.load(Relaxed));
-        EvictionPolicy::ALL[number % EvictionPolicy::ALL.len()]
+        match self.policy.load(Relaxed) {
+            0 => EvictionPolicy::Lru,
+            1 => EvictionPolicy::Lfu,
+            2 => EvictionPolicy::Fifo,
+            3 => EvictionPolicy::Random,
+            _ => EvictionPolicy::Ttl,
+        }
     }
 
     /// Rows that bounds are about: those that are committed, and those of running transactions.
@@ -357,8 +362,13 @@ impl RowCache {
     /// Goes over to a policy and a bound; returns whether the policy was another one.
     fn adopt(&self, policy: EvictionPolicy, max_bytes: Option<u64>) -> bool {
         self.max_bytes.store(max_bytes.unwrap_or(0), Relaxed);
-        let number = EvictionPolicy::ALL.iter().position(|one| *one == policy);
-        let number = number.unwrap_or(0) as u8;
+        let number = match policy {
+            EvictionPolicy::Lru => 0,
+            EvictionPolicy::Lfu => 1,
+            EvictionPolicy::Fifo => 2,
+            EvictionPolicy::Random => 3,
+            EvictionPolicy::Ttl => 4,
+        };
         self.policy.load(Relaxed) != number && self.policy.swap(number, Relaxed) != number
     }
 
@@ -527,8 +537,8 @@ impl super::Table {
     }
 
     fn note_cache_hit(&self, cache: &RowCache, row: RowId, proof: &Operation<'_>) {
-        if let Some((block, slot)) = self.place(row, proof)
-            && cache.note_hit(block, slot)
+        if let Some(block) = self.block_of(row, proof)
+            && cache.note_hit(block, row.slot())
         {
             self.end_epoch(cache, proof);
         }

@@ -66,6 +66,42 @@ impl Victims {
     }
 }
 
+/// Marks there are.
+const MARKS: usize = 1 << u8::BITS;
+
+/// Which marks a pass takes.
+struct Choice {
+    /// The rank of each mark.
+    ranks: [u8; MARKS],
+    /// Whether rows with a mark are taken.
+    is_chosen: [bool; MARKS],
+    /// The highest rank that is taken.
+    highest: u8,
+}
+
+impl Choice {
+    /// Of so many rows of each mark, those of the lowest ranks until there are as many as are wanted.
+    fn of(cache: &RowCache, counts: &[usize; MARKS], wanted: usize) -> Self {
+        let ranks = std::array::from_fn(|mark| cache.rank(mark as u8));
+        let mut by_rank = [0; MARKS];
+        for (mark, count) in counts.iter().enumerate().skip(1) {
+            by_rank[usize::from(ranks[mark])] += count;
+        }
+        let mut sum = 0;
+        let enough = by_rank.iter().position(|count| {
+            sum += count;
+            sum >= wanted
+        });
+        let highest = enough.unwrap_or(MARKS - 1) as u8;
+        let is_chosen = std::array::from_fn(|mark| mark as u8 != NO_USE && ranks[mark] <= highest);
+        Self {
+            ranks,
+            is_chosen,
+            highest,
+        }
+    }
+}
+
 impl Table {
     /// The next row that the cache gives up, with its mark; `None` where a pass finds none. The caller holds `victims`.
     pub fn next_victim(
@@ -137,36 +173,29 @@ impl Table {
         let blocks: Vec<&Block> = numbered.iter().map(|(_, block)| *block).collect();
         cache.tidy(&blocks, self.pool.ledger());
         let wanted = cache.pass_rows();
-        let mut counts = [0; 1 << u8::BITS];
+        let mut counts = [0; MARKS];
         for uses in blocks.iter().filter_map(|block| block.uses()) {
-            let marks = uses.iter().map(|(_, mark)| mark);
-            marks.filter(|mark| *mark != NO_USE).for_each(|mark| {
-                counts[usize::from(cache.rank(mark))] += 1;
-            });
+            uses.iter()
+                .for_each(|(_, mark)| counts[usize::from(mark)] += 1);
         }
-        let mut sum = 0;
-        let enough = counts.iter().position(|count| {
-            sum += count;
-            sum >= wanted
-        });
-        let highest = enough.unwrap_or(counts.len() - 1) as u8;
-        let is_counted = cache.counts_keys();
+        let choice = Choice::of(cache, &counts, wanted);
         let new_from = std::mem::replace(&mut victims.new_from, self.next_row());
-        let mut found: Vec<(u8, Victim)> = Vec::with_capacity(sum.min(2 * wanted));
+        let mut found: Vec<(u8, Victim)> = Vec::with_capacity(2 * wanted);
         let mut of_highest = 0;
         let mut take = |row: RowId, mark: u8| {
-            let rank = cache.rank(mark);
+            let rank = choice.ranks[usize::from(mark)];
             // Some of the highest rank are left out: they are looked at again in the next pass.
-            let is_wanted = rank < highest || rank == highest && of_highest < wanted;
-            if mark != NO_USE && is_wanted {
-                of_highest += usize::from(rank == highest);
+            if rank < choice.highest || of_highest < wanted {
+                of_highest += usize::from(rank == choice.highest);
                 found.push((rank, Victim { row, mark }));
             }
         };
-        match is_counted {
+        let chosen = |(_, mark): &(Slot, u8)| choice.is_chosen[usize::from(*mark)];
+        match cache.counts_keys() {
             false => {
                 for (number, block) in &numbered {
                     let marks = block.uses().into_iter().flat_map(|uses| uses.iter());
+                    let marks = marks.filter(chosen);
                     marks.for_each(|(slot, mark)| take(RowId::new(*number, slot), mark));
                 }
             }
@@ -174,6 +203,7 @@ impl Table {
                 for is_new in [false, true] {
                     for (number, block) in numbered.iter().rev() {
                         let marks = block.uses().into_iter().flat_map(|uses| uses.iter().rev());
+                        let marks = marks.filter(chosen);
                         let rows = marks.map(|(slot, mark)| (RowId::new(*number, slot), mark));
                         rows.filter(|(row, _)| (*row >= new_from) == is_new)
                             .for_each(|(row, mark)| take(row, mark));

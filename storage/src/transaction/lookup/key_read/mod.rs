@@ -12,7 +12,7 @@
 
 mod several;
 
-use super::{PointRead, find_candidate, note_use, row_with_key};
+use super::{PointRead, find_candidate, note_miss, row_with_key};
 use crate::block::ShownColumn;
 use crate::catalog::{IndexEntry, IntKey, TableEntry};
 use crate::ids::{ColumnId, RowId};
@@ -129,7 +129,7 @@ impl KeyRead {
             int,
             text: text.map(|column| layout.shown(column)),
             columns,
-            is_of_cache: table.rows.cache().is_some(),
+            is_of_cache: index.def.unique && table.rows.cache().is_some(),
             not_tried: AtomicU32::new(0),
             has_strings: shown.iter().any(is_string),
             shown: shown.iter().map(|column| layout.shown(*column)).collect(),
@@ -261,29 +261,30 @@ impl KeyRead {
         key: &ReadKey<'_>,
         places: &mut Places<'_>,
     ) -> Option<Option<RowId>> {
-        let found = match key {
+        match key {
             ReadKey::Int(key) => {
                 let int = self.int.as_ref().filter(|_| self.is_by_int)?;
                 Some(self.show_of_int(viewpoint, (int, *key), places))
             }
             ReadKey::Values(key) => self.show_of_values(viewpoint, key, places),
             ReadKey::Between(_) | ReadKey::Each(_) => None,
-        };
-        if self.is_of_cache
-            && let Some(found) = found
-        {
-            self.note_use(viewpoint, key, found);
         }
-        found
     }
 
     /// Tells the cache what a look-up has found.
-    #[inline(never)]
+    #[inline]
     fn note_use(&self, viewpoint: &Viewpoint<'_>, key: &ReadKey<'_>, found: Option<RowId>) {
-        let place = (&*self.table, &*self.index);
+        match found {
+            Some(row) => self.table.rows.note_hit(row, viewpoint.operation()),
+            None => self.note_miss(key),
+        }
+    }
+
+    #[cold]
+    fn note_miss(&self, key: &ReadKey<'_>) {
         match (key, &self.int) {
-            (ReadKey::Int(key), Some(int)) => note_use(viewpoint, place, &[int.of(*key)], found),
-            (ReadKey::Values(key), _) => note_use(viewpoint, place, key, found),
+            (ReadKey::Int(key), Some(int)) => note_miss(&self.table, &self.index, &[int.of(*key)]),
+            (ReadKey::Values(key), _) => note_miss(&self.table, &self.index, key),
             _ => {}
         }
     }
@@ -332,6 +333,9 @@ impl KeyRead {
         match key {
             ReadKey::Int(_) | ReadKey::Values(_) => {
                 let found = self.show_key(viewpoint, key, &mut places)?;
+                if self.is_of_cache {
+                    self.note_use(viewpoint, key, found);
+                }
                 if let Some(tx) = reads {
                     self.note_one(tx, key, found);
                 }
@@ -390,7 +394,11 @@ impl Transaction {
         let found = {
             let operation = self.registration.enter();
             let viewpoint = operation.viewpoint(self.command);
-            read.show_key(&viewpoint, key, &mut Places::new(places))?
+            let found = read.show_key(&viewpoint, key, &mut Places::new(places))?;
+            if read.is_of_cache {
+                read.note_use(&viewpoint, key, found);
+            }
+            found
         };
         match found {
             Some(row) => match self.lock_if_free(&read.table, row) {

@@ -14,7 +14,7 @@ use crate::catalog::IntKey;
 use crate::ids::RowId;
 use crate::index::{Cursor, Entries, TOGETHER};
 use crate::mvcc::Viewpoint;
-use crate::transaction::lookup::{note_use, rows_of_keys};
+use crate::transaction::lookup::rows_of_keys;
 use crate::transaction::view::ends;
 use crate::transaction::walk::{ROWS_AHEAD, each_row, other_row};
 use crate::transaction::{RowRef, Transaction};
@@ -110,8 +110,8 @@ impl KeyRead {
                 let entries = self.entries_of(int, keys, &mut seen);
                 self.show_rows(viewpoint, int, &entries, places)?;
                 if self.is_of_cache {
-                    for (value, id) in &entries {
-                        note_use(viewpoint, (table, index), &[int.of(*value)], Some(*id));
+                    for (_, id) in &entries {
+                        table.rows.note_hit(*id, viewpoint.operation());
                     }
                 }
                 keys.iter().for_each(|key| note(&[*key], None));
