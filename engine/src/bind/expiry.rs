@@ -14,7 +14,7 @@ use super::altered::Altered;
 use super::check::set_default;
 use super::draft::Draft;
 use super::foreign::refuse_hold;
-use super::storage_parameter::ttl::{AFTER, RESET, Said};
+use super::storage_parameter::ttl::{AFTER, Said};
 use super::{Binder, storage_parameter};
 use crate::error::{Error, Position, Result, state};
 use crate::function::text;
@@ -70,28 +70,22 @@ impl<'a> Binder<'a> {
                 position
             }
         };
-        let resets = said.resets.unwrap_or(true);
-        self.set_expiry(&mut draft.table, position, after, resets)
+        let expiry = Expiry {
+            column: draft.table.columns[position].id,
+            after,
+            resets: said.resets.unwrap_or(true),
+            paused: said.paused.unwrap_or(false),
+        };
+        self.set_expiry(&mut draft.table, position, expiry)
     }
 
-    /// Makes a column that which says when rows expire.
-    fn set_expiry(
-        &self,
-        table: &mut TableDef,
-        position: usize,
-        after: String,
-        resets: bool,
-    ) -> Result<()> {
+    /// Has rows expire by the column at a position.
+    fn set_expiry(&self, table: &mut TableDef, position: usize, expiry: Expiry) -> Result<()> {
         let schema = table.schema;
         let column = &mut table.columns[position];
-        let default = parse_expression(&default_text(&after))?;
+        let default = parse_expression(&default_text(&expiry.after))?;
         set_default(self.catalog, &default, (column, schema), self.path)?;
-        let column = column.id;
-        table.expiry = Some(Box::new(Expiry {
-            column,
-            after,
-            resets,
-        }));
+        table.expiry = Some(Box::new(expiry));
         Ok(())
     }
 
@@ -107,9 +101,13 @@ impl<'a> Binder<'a> {
             Some(expiry) => {
                 let position = altered.draft.table.position(expiry.column);
                 let position = position.expect("the column is there as long as rows expire");
-                let after = said.after.unwrap_or(expiry.after);
-                let resets = said.resets.unwrap_or(expiry.resets);
-                self.set_expiry(&mut altered.draft.table, position, after, resets)
+                let expiry = Expiry {
+                    column: expiry.column,
+                    after: said.after.unwrap_or(expiry.after),
+                    resets: said.resets.unwrap_or(expiry.resets),
+                    paused: said.paused.unwrap_or(expiry.paused),
+                };
+                self.set_expiry(&mut altered.draft.table, position, expiry)
             }
             None => {
                 self.refuse_references(&altered.entry, at)?;
@@ -173,6 +171,8 @@ fn check_own(column: &ColumnDef) -> Result<()> {
 }
 
 fn needs_after() -> Error {
-    storage_parameter::invalid(format!("\"{RESET}\" says nothing without \"{AFTER}\""))
-        .with_hint(format!("Say WITH ({AFTER} = '1 hour')."))
+    storage_parameter::invalid(format!(
+        "parameters of expiry say nothing without \"{AFTER}\""
+    ))
+    .with_hint(format!("Say WITH ({AFTER} = '1 hour')."))
 }

@@ -65,7 +65,12 @@ fn expiry_sql(expiry: &Expiry) -> String {
     } else {
         ", ttl_reset = 'insert'"
     };
-    format!("ttl_expire_after = '{}'{reset}", expiry.after)
+    let pause = if expiry.paused {
+        ", ttl_pause = true"
+    } else {
+        ""
+    };
+    format!("ttl_expire_after = '{}'{reset}{pause}", expiry.after)
 }
 
 fn eviction_sql(eviction: &Eviction) -> String {

@@ -167,6 +167,14 @@ impl Tables {
             core.trim_cache(table)?;
         }
         for table in expiring() {
+            if table
+                .def
+                .expiry
+                .as_ref()
+                .is_some_and(|expiry| expiry.paused)
+            {
+                continue;
+            }
             // The system has one transaction a table at a time.
             let _victims = table.rows.cache().map(RowCache::victims);
             let looked = self.looked.entry(table.def.id).or_default();

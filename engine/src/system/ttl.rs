@@ -21,6 +21,7 @@ system_table! {
     "table_name" Text = &table.def.name,
     "expire_after" Text = &expiry.after,
     "reset" Text = if expiry.resets { "update" } else { "insert" },
+    "paused" Boolean = expiry.paused,
     "live" BigInt = found.live,
     "expired" BigInt = found.expired,
     "oldest" TimestampTz = oldest.map(Value::TimestampTz),

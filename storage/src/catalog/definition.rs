@@ -75,6 +75,9 @@ pub struct Expiry {
     pub after: String,
     /// Whether an UPDATE of a row begins its time anew.
     pub resets: bool,
+    /// Whether rows that have expired are left where they are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
 }
 
 /// The query of a materialized view; storage does not read it.

@@ -215,9 +215,7 @@ impl Binder<'_> {
         for (name, value) in &parameters {
             match syntax.resets {
                 true if name == ttl::AFTER => drops_expiry = true,
-                true if name == ttl::RESET && entry.def.expiry.is_some() => {
-                    set.expiry = ttl::Said::usual();
-                }
+                true if entry.def.expiry.is_some() && set.expiry.reset(name) => {}
                 true => {
                     set.eviction.reset(name);
                 }

@@ -1,6 +1,6 @@
 //! The parameters of tables whose rows expire, as they are written.
 
-use super::{invalid, said};
+use super::{boolean, invalid, said};
 use crate::error::{Error, Position, Result, state};
 use crate::function::text;
 use remora_storage::catalog::TableDef;
@@ -12,11 +12,15 @@ pub(in crate::bind) const AFTER: &str = "ttl_expire_after";
 /// Which changes begin a row's time anew: `insert` alone, or every `update` too.
 pub(in crate::bind) const RESET: &str = "ttl_reset";
 
+/// Whether rows that have expired are left where they are, unseen.
+pub(in crate::bind) const PAUSE: &str = "ttl_pause";
+
 /// The parameters of expiry that a statement gives.
 #[derive(Default)]
 pub(in crate::bind) struct Said {
     pub(in crate::bind) after: Option<String>,
     pub(in crate::bind) resets: Option<bool>,
+    pub(in crate::bind) paused: Option<bool>,
 }
 
 impl Said {
@@ -38,21 +42,24 @@ impl Said {
                     }
                 });
             }
+            PAUSE => self.paused = Some(boolean(name, value)?),
             _ => return Ok(false),
         }
         Ok(true)
     }
 
-    /// The usual changes begin a row's time anew.
-    pub(in crate::bind) fn usual() -> Self {
-        Self {
-            after: None,
-            resets: Some(true),
+    /// Resets a parameter other than [`AFTER`], if it is one of expiry.
+    pub(in crate::bind) fn reset(&mut self, name: &str) -> bool {
+        match name {
+            RESET => self.resets = Some(true),
+            PAUSE => self.paused = Some(false),
+            _ => return false,
         }
+        true
     }
 
     pub(in crate::bind) fn is_empty(&self) -> bool {
-        self.after.is_none() && self.resets.is_none()
+        self.after.is_none() && self.resets.is_none() && self.paused.is_none()
     }
 }
 
