@@ -5,23 +5,27 @@
 //!     expires_at  TIMESTAMPTZ NOT NULL DEFAULT now() + '1 hour'     a column that `*` leaves out
 //!   UPDATE session SET ..           expires_at = DEFAULT besides, unless it is set, or ttl_reset = 'insert'
 //!   every look at the table         .. WHERE expires_at > now()
+//!
+//!   .. WITH (ttl_expiration_expression = 'seen + INTERVAL ''1 day''')
+//!     expires_at  TIMESTAMPTZ GENERATED ALWAYS AS (that, in UTC)    whenever one of its columns is written
 //! ```
 //!
 //! Expiry is a part of visibility: since a transaction has one time, all its statements agree about who is there. Storage
 //! knows nothing of it. What looks at rows past a scan, the checks of keys, asks `exec::referential`.
 
 use super::altered::Altered;
-use super::check::set_default;
+use super::check::{positions, set_default};
 use super::draft::Draft;
+use super::expr::start;
 use super::foreign::refuse_hold;
-use super::storage_parameter::ttl::{AFTER, Said};
-use super::{Binder, storage_parameter};
+use super::storage_parameter::ttl::{AFTER, EXPRESSION, PAUSE, RESET, Said};
+use super::{Binder, Clause, Context, storage_parameter};
 use crate::error::{Error, Position, Result, state};
-use crate::function::text;
+use crate::function::{ArgumentType, resolve, text};
 use crate::parse::parse_expression;
 use crate::plan::{Expr, ExprKind};
-use remora_storage::catalog::{ColumnDef, Expiry, TableDef, TableEntry};
-use remora_storage::{DataType, Value};
+use remora_storage::catalog::{Catalog, ColumnDef, Expiry, TableDef, TableEntry};
+use remora_storage::{ColumnId, DataType, Value};
 use sqlparser::ast;
 
 /// The column that says when.
@@ -47,7 +51,7 @@ impl<'a> Binder<'a> {
     /// Has the rows of a new table expire.
     ///
     /// # Errors
-    /// 22023; 42804 where it has a column of the name that is of another type.
+    /// 22023; 42804 where it has a column of the name that is of another type; 42P17 and those of the expression.
     pub(super) fn expire(
         &self,
         draft: &mut Draft<'a>,
@@ -57,22 +61,26 @@ impl<'a> Binder<'a> {
         if said.is_empty() {
             return Ok(());
         }
-        let after = said.after.ok_or_else(|| needs_after().at(at))?;
+        let has_one = said.after.is_some() != said.expression.is_some();
+        if !has_one || said.expression.is_some() && said.resets.is_some() {
+            return Err(needs_one().at(at));
+        }
         let position = match draft.table.column(COLUMN) {
-            Some((position, column)) => {
+            Some((position, column)) if said.expression.is_none() => {
                 check_own(column).map_err(|error| error.at(at))?;
                 position
             }
-            None => {
+            _ => {
                 let position = draft.push_column(COLUMN, DataType::TimestampTz, at)?;
                 let column = &mut draft.table.columns[position];
-                (column.unlisted, column.not_null) = (true, true);
+                (column.unlisted, column.not_null) = (true, said.expression.is_none());
                 position
             }
         };
         let expiry = Expiry {
             column: draft.table.columns[position].id,
-            after,
+            after: said.after,
+            expression: said.expression,
             resets: said.resets.unwrap_or(true),
             paused: said.paused.unwrap_or(false),
         };
@@ -83,8 +91,16 @@ impl<'a> Binder<'a> {
     fn set_expiry(&self, table: &mut TableDef, position: usize, expiry: Expiry) -> Result<()> {
         let schema = table.schema;
         let column = &mut table.columns[position];
-        let default = parse_expression(&default_text(&expiry.after))?;
-        set_default(self.catalog, &default, (column, schema), self.path)?;
+        if let Some(after) = &expiry.after {
+            let default = parse_expression(&default_text(after))?;
+            set_default(self.catalog, &default, (column, schema), self.path)?;
+        }
+        if let Some(text) = &expiry.expression {
+            // Not yet generated, so that it is no generated column that the expression could name.
+            let moment = moment(self.catalog, table, &parse_expression(text)?)?;
+            check_moment(&moment, table, expiry.column)?;
+            table.columns[position].generated = Some(text.clone());
+        }
         table.expiry = Some(Box::new(expiry));
         Ok(())
     }
@@ -101,9 +117,17 @@ impl<'a> Binder<'a> {
             Some(expiry) => {
                 let position = altered.draft.table.position(expiry.column);
                 let position = position.expect("the column is there as long as rows expire");
+                let keeps_way = match expiry.after {
+                    Some(_) => said.expression.is_none(),
+                    None => said.after.is_none() && said.resets.is_none(),
+                };
+                if !keeps_way {
+                    return Err(needs_one().at(at));
+                }
                 let expiry = Expiry {
                     column: expiry.column,
-                    after: said.after.unwrap_or(expiry.after),
+                    after: said.after.or(expiry.after),
+                    expression: said.expression.or(expiry.expression),
                     resets: said.resets.unwrap_or(expiry.resets),
                     paused: said.paused.unwrap_or(expiry.paused),
                 };
@@ -170,9 +194,78 @@ fn check_own(column: &ColumnDef) -> Result<()> {
     Ok(())
 }
 
-fn needs_after() -> Error {
-    storage_parameter::invalid(format!(
-        "parameters of expiry say nothing without \"{AFTER}\""
-    ))
-    .with_hint(format!("Say WITH ({AFTER} = '1 hour')."))
+fn needs_one() -> Error {
+    let message = format!("rows expire by \"{AFTER}\" or by \"{EXPRESSION}\"");
+    storage_parameter::invalid(message)
+        .with_detail(format!(
+            "\"{PAUSE}\" goes with both, \"{RESET}\" with the first."
+        ))
+        .with_hint(format!(
+            "Say WITH ({AFTER} = '1 hour'), or RESET one before you set the other."
+        ))
+}
+
+/// The moment at which a row expires by an expression, over the columns of its table by position. Times with a zone are
+/// those of UTC within it, so that it is the same moment in every zone.
+///
+/// # Errors
+/// 42804 where it is none, and those of the expression.
+pub(super) fn moment(catalog: &Catalog, table: &TableDef, syntax: &ast::Expr) -> Result<Expr> {
+    let zoned = DataType::TimestampTz;
+    let in_utc = |column: &ColumnDef| match column.data_type == zoned {
+        true => ColumnDef {
+            data_type: DataType::Timestamp,
+            ..column.clone()
+        },
+        false => column.clone(),
+    };
+    let columns: Vec<ColumnDef> = table.columns.iter().map(in_utc).collect();
+    let scope = positions(&table.name, &columns);
+    let mut binder = Binder::new(catalog);
+    binder.collate_positions(&columns);
+    let bound = binder.expr(syntax, &mut Context::new(&scope, Clause::Generated))?;
+    let moment = match bound.data_type() {
+        Some(DataType::TimestampTz) => binder.assign(bound, COLUMN, zoned, None)?,
+        Some(DataType::Timestamp | DataType::Date) | None => {
+            let local = binder.assign(bound, COLUMN, DataType::Timestamp, None)?;
+            of_moments("timezone", vec![utc(), local], zoned)
+        }
+        Some(other) => {
+            let message =
+                format!("column \"{COLUMN}\" is of type {zoned} but expression is of type {other}");
+            return Err(Error::new(state::DATATYPE_MISMATCH, message).at(start(syntax)));
+        }
+    };
+    Ok(moment.replace_columns(&mut |at, data_type| {
+        let is_zoned = table.columns[at].data_type == zoned;
+        let column = || Expr::column(at, zoned);
+        is_zoned.then(|| of_moments("timezone", vec![utc(), column()], data_type))
+    }))
+}
+
+fn utc() -> Expr {
+    Expr::literal(Value::Text("UTC".to_owned()), DataType::Text)
+}
+
+/// A call of a function of moments.
+pub(super) fn of_moments(name: &str, arguments: Vec<Expr>, returns: DataType) -> Expr {
+    let types: Vec<ArgumentType> = arguments.iter().map(|one| Some(one.data_type)).collect();
+    let found = resolve(name, &types).expect("the functions of moments are there");
+    Expr::call(found.overload, arguments, returns)
+}
+
+/// Tests that a moment is the same for the same row at all times, and not computed from itself.
+///
+/// # Errors
+/// 42P17
+fn check_moment(moment: &Expr, table: &TableDef, column: ColumnId) -> Result<()> {
+    let mut columns = moment.columns().into_iter().map(|at| &table.columns[at]);
+    let is_computed = columns.any(|other| other.generated.is_some() || other.id == column);
+    let message = match moment.is_immutable() {
+        true if !is_computed => return Ok(()),
+        true => "cannot use a generated column in an expiration expression",
+        false => "expiration expression is not immutable",
+    };
+    Err(Error::new(state::INVALID_OBJECT_DEFINITION, message)
+        .with_hint("Use columns of the row, and functions that give the same at all times."))
 }

@@ -2,6 +2,7 @@
 
 use super::collation::of_def;
 use super::computed_key::hidden_keys;
+use super::expiry::of_moments;
 use super::expr::query_start;
 use super::join::{cross, has_lateral, is_lateral};
 use super::locking::Wanted;
@@ -10,8 +11,8 @@ use super::relation::CATALOG_PATH;
 use super::scope::Scope;
 use super::{Binder, name};
 use crate::error::{Error, Position, Result, state};
+use crate::function::Located;
 use crate::function::host_table::HostTable;
-use crate::function::{ArgumentType, Located, resolve};
 use crate::parse::{given, place, refuse};
 use crate::plan::lock::RowLock;
 use crate::plan::logical::{Access, Logical, Scan};
@@ -429,14 +430,9 @@ fn alive(table: &TableDef, columns: &[(usize, ColumnId)]) -> Option<Expr> {
     let (number, _) = *columns.iter().find(|(_, id)| *id == expiry.column)?;
     let column = &table.columns[table.position(expiry.column)?];
     let moment = DataType::TimestampTz;
-    let call = |name: &str, arguments: Vec<Expr>, returns: DataType| {
-        let types: Vec<ArgumentType> = arguments.iter().map(|one| Some(one.data_type)).collect();
-        let found = resolve(name, &types).expect("the functions of moments are there");
-        Expr::call(found.overload, arguments, returns)
-    };
-    let now = call("now", Vec::new(), moment);
+    let now = of_moments("now", Vec::new(), moment);
     let expires = Expr::column(number, moment);
-    let later = call(">", vec![expires.clone(), now], DataType::Boolean);
+    let later = of_moments(">", vec![expires.clone(), now], DataType::Boolean);
     Some(match column.not_null {
         true => later,
         false => {

@@ -6,6 +6,7 @@
 //! where none of its columns is assigned.
 
 use super::check::{is_default, positions};
+use super::expiry::moment;
 use super::expr::start;
 use super::{Binder, Clause, Context};
 use crate::error::{Error, Position, Result, state};
@@ -13,7 +14,7 @@ use crate::parse::parse_expression;
 use crate::plan::Expr;
 use crate::plan::statement::RowCheck;
 use remora_storage::ColumnId;
-use remora_storage::catalog::{Catalog, ColumnDef, TableDef};
+use remora_storage::catalog::{Catalog, ColumnDef, Expiry, TableDef};
 use sqlparser::ast;
 use std::collections::BTreeSet;
 
@@ -34,6 +35,10 @@ pub(crate) fn generated_of(
             continue;
         };
         let syntax = parse_expression(text)?;
+        if (table.expiry.as_ref()).is_some_and(|expiry| expiry.column == column.id) {
+            found.push((position, moment(catalog, table, &syntax)?));
+            continue;
+        }
         let scope = positions(&table.name, &table.columns);
         let mut binder = Binder::new(catalog);
         binder.collate_positions(&table.columns);
@@ -222,6 +227,7 @@ impl Binder<'_> {
 
 /// The column that an UPDATE sets besides, because it begins a row's time anew.
 fn reset_column(table: &TableDef) -> Option<usize> {
-    let expiry = table.expiry.as_ref().filter(|expiry| expiry.resets)?;
+    let begins_anew = |expiry: &&Box<Expiry>| expiry.resets && expiry.after.is_some();
+    let expiry = table.expiry.as_ref().filter(begins_anew)?;
     table.position(expiry.column)
 }

@@ -70,7 +70,14 @@ fn expiry_sql(expiry: &Expiry) -> String {
     } else {
         ""
     };
-    format!("ttl_expire_after = '{}'{reset}{pause}", expiry.after)
+    let (name, value) = match (&expiry.after, &expiry.expression) {
+        (Some(after), _) => ("ttl_expire_after", after.as_str()),
+        (None, expression) => {
+            let text = expression.as_deref().unwrap_or_default();
+            ("ttl_expiration_expression", text)
+        }
+    };
+    format!("{name} = '{}'{reset}{pause}", value.replace('\'', "''"))
 }
 
 fn eviction_sql(eviction: &Eviction) -> String {

@@ -19,7 +19,8 @@ system_table! {
     let found = Found::count(context, (table, expiry), now)?;
     let oldest = (found.expired > 0).then_some(found.oldest);
     "table_name" Text = &table.def.name,
-    "expire_after" Text = &expiry.after,
+    "expire_after" Text = expiry.after.as_deref(),
+    "expression" Text = expiry.expression.as_deref(),
     "reset" Text = if expiry.resets { "update" } else { "insert" },
     "paused" Boolean = expiry.paused,
     "live" BigInt = found.live,

@@ -71,8 +71,12 @@ pub struct Eviction {
 pub struct Expiry {
     /// The column, which is of type TIMESTAMPTZ.
     pub column: ColumnId,
-    /// How long after they were written, as an INTERVAL's text.
-    pub after: String,
+    /// How long after they were written, as an INTERVAL's text; `None` where they expire by an expression.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// What the moment is computed from, as SQL text over columns whose times are those of UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expression: Option<String>,
     /// Whether an UPDATE of a row begins its time anew.
     pub resets: bool,
     /// Whether rows that have expired are left where they are.

@@ -214,7 +214,7 @@ impl Binder<'_> {
         let mut drops_expiry = false;
         for (name, value) in &parameters {
             match syntax.resets {
-                true if name == ttl::AFTER => drops_expiry = true,
+                true if name == ttl::AFTER || name == ttl::EXPRESSION => drops_expiry = true,
                 true if entry.def.expiry.is_some() && set.expiry.reset(name) => {}
                 true => {
                     set.eviction.reset(name);

@@ -9,6 +9,8 @@ use sqlparser::ast;
 
 /// How long after they were written rows expire.
 pub(in crate::bind) const AFTER: &str = "ttl_expire_after";
+/// What the moment is computed from at which a row expires.
+pub(in crate::bind) const EXPRESSION: &str = "ttl_expiration_expression";
 /// Which changes begin a row's time anew: `insert` alone, or every `update` too.
 pub(in crate::bind) const RESET: &str = "ttl_reset";
 
@@ -19,6 +21,7 @@ pub(in crate::bind) const PAUSE: &str = "ttl_pause";
 #[derive(Default)]
 pub(in crate::bind) struct Said {
     pub(in crate::bind) after: Option<String>,
+    pub(in crate::bind) expression: Option<String>,
     pub(in crate::bind) resets: Option<bool>,
     pub(in crate::bind) paused: Option<bool>,
 }
@@ -31,6 +34,7 @@ impl Said {
     pub(in crate::bind) fn take(&mut self, name: &str, value: Option<&ast::Expr>) -> Result<bool> {
         match name {
             AFTER => self.after = Some(span(&said(value))?),
+            EXPRESSION => self.expression = Some(expression(value)?),
             RESET => {
                 self.resets = Some(match said(value).as_str() {
                     "insert" => false,
@@ -59,8 +63,26 @@ impl Said {
     }
 
     pub(in crate::bind) fn is_empty(&self) -> bool {
-        self.after.is_none() && self.resets.is_none() && self.paused.is_none()
+        let Self {
+            after,
+            expression,
+            resets,
+            paused,
+        } = self;
+        after.is_none() && expression.is_none() && resets.is_none() && paused.is_none()
     }
+}
+
+/// The text of an expression, which is given as a string.
+fn expression(value: Option<&ast::Expr>) -> Result<String> {
+    if let Some(ast::Expr::Value(value)) = value
+        && let ast::Value::SingleQuotedString(text) = &value.value
+    {
+        return Ok(text.clone());
+    }
+    let message = format!("invalid value for option \"{EXPRESSION}\": {}", said(value));
+    Err(invalid(message)
+        .with_hint("Give an expression over columns as a string: 'seen + INTERVAL ''30 days'''."))
 }
 
 /// A span of time by which rows may expire, as it is written in the catalog.
