@@ -29,6 +29,12 @@ impl Counter {
         before >> STEP_BITS != (before + more) >> STEP_BITS
     }
 
+    /// Counts one more in the stripe of the caller's choice.
+    #[inline]
+    pub(crate) fn add_in(&self, stripe: usize) {
+        self.0[stripe % STRIPES].0.fetch_add(1, Relaxed);
+    }
+
     pub(crate) fn total(&self) -> usize {
         let stripes = self.0.iter().map(|stripe| stripe.0.load(Relaxed));
         usize::try_from(stripes.sum::<isize>()).unwrap_or(0)

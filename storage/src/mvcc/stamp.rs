@@ -25,6 +25,14 @@ pub(super) const SLOTS_MAX: usize = 1 << 12;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct OwnerId(pub(super) u16);
 
+impl OwnerId {
+    /// The number of the slot.
+    #[inline]
+    pub fn number(self) -> usize {
+        self.0.into()
+    }
+}
+
 /// When a row, a version or a deletion begins to count.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stamp(pub(super) u64);

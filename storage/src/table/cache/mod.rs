@@ -36,7 +36,7 @@ pub use victims::{Victim, Victims};
 use crate::block::{Block, BlockLimits, NO_USE};
 use crate::ids::{RowId, Slot};
 use crate::index::Counter;
-use crate::mvcc::Operation;
+use crate::mvcc::{Operation, OwnerId};
 use crate::pool::{Ledger, Owner, Reservation};
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64};
@@ -234,10 +234,10 @@ impl RowCache {
         self.unmeasured.store(0, Relaxed);
     }
 
-    /// Marks a row that was found by its key; returns whether an epoch is over.
+    /// Marks a row that was found by its key, by the owner of a slot; returns whether an epoch is over.
     #[inline]
-    pub fn note_hit(&self, block: &Block, slot: Slot) -> bool {
-        self.hits.add(1);
+    fn note_hit(&self, block: &Block, slot: Slot, owner: OwnerId) -> bool {
+        self.hits.add_in(owner.number());
         let Some(uses) = block.uses() else {
             return false;
         };
@@ -538,7 +538,7 @@ impl super::Table {
 
     fn note_cache_hit(&self, cache: &RowCache, row: RowId, proof: &Operation<'_>) {
         if let Some(block) = self.block_of(row, proof)
-            && cache.note_hit(block, row.slot())
+            && cache.note_hit(block, row.slot(), proof.owner())
         {
             self.end_epoch(cache, proof);
         }

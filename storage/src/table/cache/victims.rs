@@ -201,7 +201,14 @@ impl Table {
             }
             true => {
                 for is_new in [false, true] {
+                    let may_have = |number: BlockNo| match is_new {
+                        true => number >= new_from.block(),
+                        false => number <= new_from.block(),
+                    };
                     for (number, block) in numbered.iter().rev() {
+                        if !may_have(*number) {
+                            continue;
+                        }
                         let marks = block.uses().into_iter().flat_map(|uses| uses.iter().rev());
                         let marks = marks.filter(chosen);
                         let rows = marks.map(|(slot, mark)| (RowId::new(*number, slot), mark));
