@@ -74,7 +74,7 @@ pub struct Expiry {
     /// How long after they were written, as an INTERVAL's text; `None` where they expire by an expression.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
-    /// What the moment is computed from, as SQL text over columns whose times are those of UTC.
+    /// Source of the moment, as SQL text over columns whose times are those of UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expression: Option<String>,
     /// Whether an UPDATE of a row begins its time anew.

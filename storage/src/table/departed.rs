@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 /// Commits that are remembered at most. A transaction that would need an older one fails as if it had a rival.
 const COMMITS_MAX: usize = 1 << 16;
 
-/// What the system deletes in a table.
+/// Deletions of the system in a table.
 #[derive(Debug, Default)]
 pub(super) struct Departed {
     /// Its commits, in order.

@@ -254,7 +254,7 @@ impl Evictor<'_> {
     /// be deleted.
     ///
     /// # Errors
-    /// Those of a commit.
+    /// The errors of a commit.
     fn evict(&self, victims: &mut Victims, wanted: u64) -> Result<Option<Timestamp>> {
         let mut tx = self.core.begin_with(TransactionOptions {
             isolation: Isolation::Snapshot,
@@ -403,7 +403,7 @@ fn measure(table: &TableEntry, cache: &RowCache, proof: &Operation<'_>) -> Cache
     let blocks = table.rows.cache_bytes(proof);
     let indexes = table.all_indexes();
     let part = |index: &Arc<IndexEntry>| {
-        // Those of rows that are not collected yet are charged to whoever keeps them.
+        // Entries of rows that are not collected yet are charged to the snapshots that keep them.
         let entries = (index.index.len() as u64).max(1);
         index.bytes() * cache.rows().min(entries) / entries
     };
@@ -419,7 +419,7 @@ impl Core {
     /// Gives up rows of a cache until it is within its bounds: those that were set since its last write.
     ///
     /// # Errors
-    /// Those of a commit.
+    /// The errors of a commit.
     pub fn trim_cache(self: &Arc<Self>, table: &Arc<TableEntry>) -> Result<()> {
         let (Some(cache), Some(bounds)) = (table.rows.cache(), &table.def.eviction) else {
             return Ok(());
@@ -451,7 +451,7 @@ impl Core {
         let mut caches: Vec<_> = caches.collect();
         caches.sort_by_key(|(_, cache, bounds)| (bounds.priority, Reverse(cache.rows())));
         caches.into_iter().any(|(table, cache, bounds)| {
-            // Whoever holds them evicts already, and may wait for the relief.
+            // The thread that holds them evicts already, and may wait for the relief.
             let Some(mut victims) = cache.try_victims() else {
                 return false;
             };

@@ -94,7 +94,7 @@ impl Core {
                 }
             }
             let frees = self.ledger().used() < used;
-            // What a cache has given up is freed in the next round, unless a snapshot keeps it, perhaps the caller's.
+            // Rows that a cache has given up are freed in the next round, unless a snapshot keeps them, perhaps the caller's.
             is_shrinking &= (round == 0 || frees) && self.shrink_cache();
             round += usize::from(!is_shrinking || round == 0);
             if !frees && !is_shrinking {

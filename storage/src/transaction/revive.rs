@@ -94,7 +94,7 @@ impl Transaction {
     /// Inserts a row with some columns changed that the system has deleted since the snapshot; returns whether it has.
     ///
     /// # Errors
-    /// Those of an insertion.
+    /// The errors of an insertion.
     pub(super) fn revive(
         &mut self,
         table: &Arc<TableEntry>,
@@ -123,7 +123,7 @@ impl Transaction {
         let operation = self.registration.enter();
         let at = self.departure(table, row, &operation)?;
         let (block, slot) = table.rows.place(row, &operation)?;
-        // What another transaction has changed before the deletion is a conflict.
+        // A change by another transaction before the deletion is a conflict.
         let before = block.newest(slot, &operation).older()?;
         let viewpoint = operation.viewpoint(self.command);
         let seen = before

@@ -99,7 +99,7 @@ impl EvictionParameters {
             .max_rows
             .unwrap_or(before.and_then(|before| before.max_rows));
         let Some(policy) = policy else {
-            // Who resets the policy resets the bounds with it, unless the statement sets one.
+            // RESET of the policy resets the bounds as well, unless the statement sets one.
             let is_set = |bound: Option<Option<u64>>| bound.flatten().is_some();
             let is_lost = is_set(self.max_bytes)
                 || is_set(self.max_rows)

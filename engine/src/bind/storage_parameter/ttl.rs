@@ -9,7 +9,7 @@ use sqlparser::ast;
 
 /// How long after they were written rows expire.
 pub(in crate::bind) const AFTER: &str = "ttl_expire_after";
-/// What the moment is computed from at which a row expires.
+/// Expression that gives the moment at which a row expires.
 pub(in crate::bind) const EXPRESSION: &str = "ttl_expiration_expression";
 /// Which changes begin a row's time anew: `insert` alone, or every `update` too.
 pub(in crate::bind) const RESET: &str = "ttl_reset";

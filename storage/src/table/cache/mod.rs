@@ -15,7 +15,7 @@
 //! 3. The counter of rows is that of bounds: rows that are committed or inserted by a running transaction. A deletion makes
 //!    room when it commits.
 //!
-//! What a mark says depends on the policy ([`EvictionPolicy`]):
+//! The meaning of a mark depends on the policy ([`EvictionPolicy`]):
 //!
 //! - `lru`, `fifo`: the *epoch* in which the row was used or inserted. There are 255 in a circle; one lasts for a 64th of the
 //!   rows to be inserted, so that the order of rows is that of exact LRU up to a 64th of the cache. CLOCK (Corbato, 1968), which keeps
@@ -69,13 +69,13 @@ pub const DEAD_PERCENT: usize = 20;
 /// Victims that a pass finds at most.
 const PASS_MAX: u64 = 1 << 16;
 
-/// What a table knows of its rows where it is a cache.
+/// Counts and marks of a table that is a cache.
 #[derive(Debug, Default)]
 pub struct RowCache {
     policy: AtomicU8,
     /// Rows that are committed, or inserted by transactions that run.
     rows: AtomicI64,
-    /// Those of running transactions.
+    /// Rows that running transactions have inserted.
     uncommitted: AtomicI64,
     epoch: Epoch,
     hits: Counter,
@@ -157,12 +157,12 @@ impl Epoch {
     }
 }
 
-/// What a cache is charged with.
+/// Bytes that a cache is charged with.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CacheBytes {
     /// Bytes of blocks and indexes, without what older snapshots keep.
     pub charged: u64,
-    /// Those of rows that are there.
+    /// The part of it that rows take.
     pub live: u64,
     /// Whether there is a block that would be smaller if it were built anew.
     pub has_dead_rows: bool,
@@ -455,7 +455,7 @@ fn mark_all(block: &Block, mark: u8) {
 }
 
 impl super::Table {
-    /// What is known of its rows, if it is a cache.
+    /// Its counts and marks, if it is a cache.
     #[inline]
     pub fn cache(&self) -> Option<&RowCache> {
         self.cache.get().map(Box::as_ref)

@@ -61,7 +61,7 @@ struct Row {
 /// Rows by key.
 type Rows = BTreeMap<i64, Row>;
 
-/// What a block sees, and what it has changed.
+/// The view of a block, with its own changes.
 struct Block {
     time: i64,
     seen: [Rows; 3],
@@ -307,7 +307,7 @@ impl World {
         block.map_or(self.now, |block| block.time)
     }
 
-    /// What a session may see of a table now.
+    /// Rows of a table that a session may see now.
     fn seen(&self, number: usize, table: usize) -> Rows {
         let block = self.sessions[number].block.as_ref();
         let rows = block.map_or(&self.committed[table], |block| &block.seen[table]);
