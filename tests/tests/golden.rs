@@ -62,6 +62,7 @@ stories! {
     durable,
     enums,
     enums_durable,
+    eviction,
     exact_numbers,
     explain_analyze,
     expiry,
