@@ -14,22 +14,21 @@
 //! knows nothing of it. What looks at rows past a scan, the checks of keys, asks `exec::referential`.
 
 use super::altered::Altered;
-use super::check::{positions, set_default};
+use super::check::set_default;
 use super::draft::Draft;
-use super::expr::start;
 use super::foreign::refuse_hold;
-use super::storage_parameter::ttl::{AFTER, EXPRESSION, PAUSE, RESET, Said};
-use super::{Binder, Clause, Context, storage_parameter};
+use super::generated::moment;
+use super::storage_parameter::eviction::{EvictionParameters, refuse_reference};
+use super::storage_parameter::ttl::{AFTER, COLUMN, EXPRESSION, PAUSE, RESET, Said};
+use super::{Binder, storage_parameter};
 use crate::error::{Error, Position, Result, state};
-use crate::function::{ArgumentType, resolve, text};
+use crate::function::text;
 use crate::parse::parse_expression;
 use crate::plan::{Expr, ExprKind};
-use remora_storage::catalog::{Catalog, ColumnDef, Expiry, TableDef, TableEntry};
+use remora_storage::catalog::{ColumnDef, Expiry, TableDef, TableEntry};
 use remora_storage::{ColumnId, DataType, Value};
 use sqlparser::ast;
 
-/// The column that says when.
-const COLUMN: &str = "expires_at";
 const MICROS_A_DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
 /// When a row expires that is written now. Days and months are those of UTC, so that a table says the same in every zone.
@@ -171,6 +170,26 @@ impl<'a> Binder<'a> {
         Ok(())
     }
 
+    /// ALTER TABLE .. SET or RESET of the parameters of a cache.
+    ///
+    /// # Errors
+    /// 22023; 0A000 where other tables refer to the table.
+    pub(super) fn alter_eviction(
+        &self,
+        altered: &mut Altered<'a>,
+        parameters: &EvictionParameters,
+        at: Option<Position>,
+    ) -> Result<()> {
+        parameters.set(&mut altered.draft.table, at)?;
+        let mut references = altered.entry.references.iter();
+        match references.next() {
+            Some(reference) if altered.draft.table.eviction.is_some() => {
+                Err(refuse_reference(&reference.key.name, &altered.entry.def.name).at(at))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The rows of a table that other tables refer to can only expire if something becomes of theirs.
     fn refuse_references(&self, entry: &TableEntry, at: Option<Position>) -> Result<()> {
         let mut keys = entry.references.iter().map(|reference| &reference.key);
@@ -203,55 +222,6 @@ fn needs_one() -> Error {
         .with_hint(format!(
             "Say WITH ({AFTER} = '1 hour'), or RESET one before you set the other."
         ))
-}
-
-/// The moment at which a row expires by an expression, over the columns of its table by position. Times with a zone are
-/// those of UTC within it, so that it is the same moment in every zone.
-///
-/// # Errors
-/// 42804 where it is none, and those of the expression.
-pub(super) fn moment(catalog: &Catalog, table: &TableDef, syntax: &ast::Expr) -> Result<Expr> {
-    let zoned = DataType::TimestampTz;
-    let in_utc = |column: &ColumnDef| match column.data_type == zoned {
-        true => ColumnDef {
-            data_type: DataType::Timestamp,
-            ..column.clone()
-        },
-        false => column.clone(),
-    };
-    let columns: Vec<ColumnDef> = table.columns.iter().map(in_utc).collect();
-    let scope = positions(&table.name, &columns);
-    let mut binder = Binder::new(catalog);
-    binder.collate_positions(&columns);
-    let bound = binder.expr(syntax, &mut Context::new(&scope, Clause::Generated))?;
-    let moment = match bound.data_type() {
-        Some(DataType::TimestampTz) => binder.assign(bound, COLUMN, zoned, None)?,
-        Some(DataType::Timestamp | DataType::Date) | None => {
-            let local = binder.assign(bound, COLUMN, DataType::Timestamp, None)?;
-            of_moments("timezone", vec![utc(), local], zoned)
-        }
-        Some(other) => {
-            let message =
-                format!("column \"{COLUMN}\" is of type {zoned} but expression is of type {other}");
-            return Err(Error::new(state::DATATYPE_MISMATCH, message).at(start(syntax)));
-        }
-    };
-    Ok(moment.replace_columns(&mut |at, data_type| {
-        let is_zoned = table.columns[at].data_type == zoned;
-        let column = || Expr::column(at, zoned);
-        is_zoned.then(|| of_moments("timezone", vec![utc(), column()], data_type))
-    }))
-}
-
-fn utc() -> Expr {
-    Expr::literal(Value::Text("UTC".to_owned()), DataType::Text)
-}
-
-/// A call of a function of moments.
-pub(super) fn of_moments(name: &str, arguments: Vec<Expr>, returns: DataType) -> Expr {
-    let types: Vec<ArgumentType> = arguments.iter().map(|one| Some(one.data_type)).collect();
-    let found = resolve(name, &types).expect("the functions of moments are there");
-    Expr::call(found.overload, arguments, returns)
 }
 
 /// Tests that a moment is the same for the same row at all times, and not computed from itself.

@@ -2,8 +2,8 @@
 
 use super::collation::of_def;
 use super::computed_key::hidden_keys;
-use super::expiry::of_moments;
 use super::expr::query_start;
+use super::generated::of_moments;
 use super::join::{cross, has_lateral, is_lateral};
 use super::locking::Wanted;
 use super::query::Relation;

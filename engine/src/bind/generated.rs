@@ -6,15 +6,16 @@
 //! where none of its columns is assigned.
 
 use super::check::{is_default, positions};
-use super::expiry::moment;
 use super::expr::start;
+use super::storage_parameter::ttl::COLUMN;
 use super::{Binder, Clause, Context};
 use crate::error::{Error, Position, Result, state};
+use crate::function::{ArgumentType, resolve};
 use crate::parse::parse_expression;
 use crate::plan::Expr;
 use crate::plan::statement::RowCheck;
-use remora_storage::ColumnId;
 use remora_storage::catalog::{Catalog, ColumnDef, Expiry, TableDef};
+use remora_storage::{ColumnId, DataType, Value};
 use sqlparser::ast;
 use std::collections::BTreeSet;
 
@@ -230,4 +231,53 @@ fn reset_column(table: &TableDef) -> Option<usize> {
     let begins_anew = |expiry: &&Box<Expiry>| expiry.resets && expiry.after.is_some();
     let expiry = table.expiry.as_ref().filter(begins_anew)?;
     table.position(expiry.column)
+}
+
+/// The moment at which a row expires by an expression, over the columns of its table by position. Times with a zone are
+/// those of UTC within it, so that it is the same moment in every zone.
+///
+/// # Errors
+/// 42804 where it is none, and those of the expression.
+pub(super) fn moment(catalog: &Catalog, table: &TableDef, syntax: &ast::Expr) -> Result<Expr> {
+    let zoned = DataType::TimestampTz;
+    let in_utc = |column: &ColumnDef| match column.data_type == zoned {
+        true => ColumnDef {
+            data_type: DataType::Timestamp,
+            ..column.clone()
+        },
+        false => column.clone(),
+    };
+    let columns: Vec<ColumnDef> = table.columns.iter().map(in_utc).collect();
+    let scope = positions(&table.name, &columns);
+    let mut binder = Binder::new(catalog);
+    binder.collate_positions(&columns);
+    let bound = binder.expr(syntax, &mut Context::new(&scope, Clause::Generated))?;
+    let moment = match bound.data_type() {
+        Some(DataType::TimestampTz) => binder.assign(bound, COLUMN, zoned, None)?,
+        Some(DataType::Timestamp | DataType::Date) | None => {
+            let local = binder.assign(bound, COLUMN, DataType::Timestamp, None)?;
+            of_moments("timezone", vec![utc(), local], zoned)
+        }
+        Some(other) => {
+            let message =
+                format!("column \"{COLUMN}\" is of type {zoned} but expression is of type {other}");
+            return Err(Error::new(state::DATATYPE_MISMATCH, message).at(start(syntax)));
+        }
+    };
+    Ok(moment.replace_columns(&mut |at, data_type| {
+        let is_zoned = table.columns[at].data_type == zoned;
+        let column = || Expr::column(at, zoned);
+        is_zoned.then(|| of_moments("timezone", vec![utc(), column()], data_type))
+    }))
+}
+
+fn utc() -> Expr {
+    Expr::literal(Value::Text("UTC".to_owned()), DataType::Text)
+}
+
+/// A call of a function of moments.
+pub(super) fn of_moments(name: &str, arguments: Vec<Expr>, returns: DataType) -> Expr {
+    let types: Vec<ArgumentType> = arguments.iter().map(|one| Some(one.data_type)).collect();
+    let found = resolve(name, &types).expect("the functions of moments are there");
+    Expr::call(found.overload, arguments, returns)
 }

@@ -56,7 +56,6 @@ mod row;
 mod slots;
 mod switch;
 mod test;
-mod uses;
 mod vector;
 
 #[cfg(test)]
@@ -75,5 +74,4 @@ pub use pinned::Pinned;
 pub use row::{RowRef, ShownColumn};
 pub use slots::{Block, BlockLimits, Claimed, RANGE_SLOTS};
 pub use switch::Rebuild;
-pub use uses::{NO_USE, Uses};
 pub use vector::{Choice, Sum, Vector, VectorColumn, Visitor};

@@ -7,11 +7,11 @@ use super::hot::Rows;
 use super::image;
 use super::layout::Layout;
 use super::row::{Image, RowRef};
-use super::uses::Uses;
 use crate::error::Result;
 use crate::ids::{ColumnId, Slot, Timestamp};
 use crate::mvcc::{Head, HeadWord, Operation, Stamp};
 use crate::pool::{Claim, Owner, Pool, Reservation};
+use crate::succinct::Uses;
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::sync::atomic::{AtomicU32, AtomicU64};
 use crate::value::ValueRef;
@@ -467,7 +467,34 @@ impl Block {
 
     /// Bytes of the block itself.
     pub(super) fn own_bytes(&self) -> usize {
-        self.reserved.bytes() as usize + self.use_bytes()
+        self.reserved.bytes() as usize + self.uses().map_or(0, Uses::bytes)
+    }
+
+    /// Its use marks, if it has some.
+    #[inline]
+    pub fn uses(&self) -> Option<&Uses> {
+        self.uses.get().map(Arc::as_ref)
+    }
+
+    /// Gives it use marks, unless it has some.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn add_uses(&self) -> Result<&Uses> {
+        if self.uses.get().is_none() {
+            let uses = Uses::new(self.slots(), self.pool.ledger())?;
+            // Another thread may have been first.
+            let _ = self.uses.set(Arc::new(uses));
+        }
+        Ok(self.uses().expect("it has marks by now"))
+    }
+
+    /// Takes over the use marks of the block whose place it takes.
+    pub(super) fn take_uses(&self, from: &Self) {
+        if let Some(uses) = from.uses.get() {
+            // A new block has none.
+            let _ = self.uses.set(Arc::clone(uses));
+        }
     }
 
     /// Slots that hold no row and never will.

@@ -26,7 +26,7 @@
 //! - The horizon never overtakes a registered snapshot.
 
 pub(crate) mod epoch;
-mod late;
+mod late_commits;
 #[cfg(all(test, feature = "shuttle"))]
 mod models;
 mod operation;

@@ -24,7 +24,7 @@
 //! timestamp therefore finds the state committed; an older one sees `active` or a timestamp above
 //! its own, and both mean: not visible.
 
-use super::late::LateCommits;
+use super::late_commits::LateCommits;
 use super::registration::Registration;
 use super::snapshots::Snapshots;
 use super::stamp::{OwnerId, SLOTS_MAX};

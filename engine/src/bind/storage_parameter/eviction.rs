@@ -1,8 +1,6 @@
 //! The parameters of caches: `WITH (eviction = 'lru', max_bytes = '64MB', max_rows = 100000)`.
 
 use super::{invalid, said};
-use crate::bind::Binder;
-use crate::bind::altered::Altered;
 use crate::error::{Error, Position, Result, state};
 use crate::function::amounts;
 use remora_storage::catalog::{Eviction, TableDef};
@@ -154,28 +152,6 @@ pub(in crate::bind) fn check_eviction(table: &TableDef) -> Result<()> {
         ))
         .with_hint("Set \"ttl_expire_after\" as well.")),
         _ => Ok(()),
-    }
-}
-
-impl<'a> Binder<'a> {
-    /// ALTER TABLE .. SET or RESET of the parameters of a cache.
-    ///
-    /// # Errors
-    /// 22023; 0A000 where other tables refer to the table.
-    pub(super) fn alter_eviction(
-        &self,
-        altered: &mut Altered<'a>,
-        parameters: &EvictionParameters,
-        at: Option<Position>,
-    ) -> Result<()> {
-        parameters.set(&mut altered.draft.table, at)?;
-        let mut references = altered.entry.references.iter();
-        match references.next() {
-            Some(reference) if altered.draft.table.eviction.is_some() => {
-                Err(refuse_reference(&reference.key.name, &altered.entry.def.name).at(at))
-            }
-            _ => Ok(()),
-        }
     }
 }
 

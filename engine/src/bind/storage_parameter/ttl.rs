@@ -7,6 +7,8 @@ use remora_storage::catalog::TableDef;
 use remora_storage::{ColumnId, DataType, Interval, Value};
 use sqlparser::ast;
 
+/// The column that says when a row expires.
+pub(in crate::bind) const COLUMN: &str = "expires_at";
 /// How long after they were written rows expire.
 pub(in crate::bind) const AFTER: &str = "ttl_expire_after";
 /// Expression that gives the moment at which a row expires.

@@ -8,7 +8,7 @@
 //!   eviction   the next victims whose mark is still the same go
 //! ```
 //!
-//! 1. Each row has a *use mark* beside its block ([`crate::block::Uses`]). A look-up by a full unique key sets the mark; scans
+//! 1. Each row has a *use mark* beside its block ([`crate::succinct::Uses`]). A look-up by a full unique key sets the mark; scans
 //!    do not. A mark that stays the same is not written, so that readers of a hot row share its line.
 //! 2. *Victims* are found by a pass over the marks, for a 64th of the rows at a time, so that an eviction looks at 64 marks.
 //!    A victim that was used since the pass is passed over.
@@ -33,11 +33,12 @@ mod victims;
 pub use policy::EvictionPolicy;
 pub use victims::{Victim, Victims};
 
-use crate::block::{Block, BlockLimits, NO_USE};
+use crate::block::{Block, BlockLimits};
 use crate::ids::{RowId, Slot};
 use crate::index::Counter;
 use crate::mvcc::{Operation, OwnerId};
 use crate::pool::{Ledger, Owner, Reservation};
+use crate::succinct::NO_USE;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64};
 use crate::sync::{Mutex, MutexGuard, RwLock};

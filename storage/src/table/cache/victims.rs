@@ -1,9 +1,10 @@
 //! Victims: rows that a cache gives up next, found by a pass over its use marks.
 
 use super::{EvictionPolicy, RowCache};
-use crate::block::{Block, NO_USE};
+use crate::block::Block;
 use crate::ids::{BlockNo, RowId, Slot};
 use crate::mvcc::Operation;
+use crate::succinct::NO_USE;
 use crate::table::Table;
 use std::collections::VecDeque;
 

@@ -1,13 +1,12 @@
 //! Use marks: a byte for each slot of a block, which says how much its row was used.
 //!
-//! Only blocks of caches have them ([`crate::table::RowCache`] gives the bytes their meaning). They are hints: they are read
+//! Only blocks of caches have them, which give the bytes their meaning. They are hints: they are read
 //! and written without order, and one that is lost makes a cache forget another row. The block that takes another one's
 //! place has the same marks.
 
-use super::slots::Block;
 use crate::error::Result;
 use crate::ids::Slot;
-use crate::pool::{Owner, Reservation};
+use crate::pool::{Ledger, Owner, Reservation};
 use crate::sync::atomic::AtomicU8;
 use crate::sync::atomic::Ordering::Relaxed;
 use std::sync::Arc;
@@ -23,6 +22,22 @@ pub struct Uses {
 }
 
 impl Uses {
+    /// Marks for so many slots, none of which has a row that the cache knows.
+    ///
+    /// # Errors
+    /// `OutOfMemory`.
+    pub fn new(slots: usize, ledger: &Arc<Ledger>) -> Result<Self> {
+        Ok(Self {
+            _memory: ledger.reserve(Owner::Table, slots as u64)?,
+            marks: (0..slots).map(|_| AtomicU8::new(NO_USE)).collect(),
+        })
+    }
+
+    /// Bytes that they take.
+    pub fn bytes(&self) -> usize {
+        self.marks.len()
+    }
+
     /// The mark of a slot.
     #[inline]
     pub fn get(&self, slot: Slot) -> u8 {
@@ -59,44 +74,5 @@ impl Uses {
                 place.store(changed, Relaxed);
             }
         }
-    }
-}
-
-impl Block {
-    /// Its use marks, if it has some.
-    #[inline]
-    pub fn uses(&self) -> Option<&Uses> {
-        self.uses.get().map(Arc::as_ref)
-    }
-
-    /// Gives it use marks, unless it has some.
-    ///
-    /// # Errors
-    /// `OutOfMemory`.
-    pub fn add_uses(&self) -> Result<&Uses> {
-        if self.uses.get().is_none() {
-            let slots = self.slots();
-            let memory = self.pool.ledger().reserve(Owner::Table, slots as u64)?;
-            let uses = Uses {
-                marks: (0..slots).map(|_| AtomicU8::new(NO_USE)).collect(),
-                _memory: memory,
-            };
-            // Another thread may have been first.
-            let _ = self.uses.set(Arc::new(uses));
-        }
-        Ok(self.uses().expect("it has marks by now"))
-    }
-
-    /// Takes over the use marks of the block whose place it takes.
-    pub(super) fn take_uses(&self, from: &Self) {
-        if let Some(uses) = from.uses.get() {
-            // A new block has none.
-            let _ = self.uses.set(Arc::clone(uses));
-        }
-    }
-
-    /// Bytes of its use marks.
-    pub(super) fn use_bytes(&self) -> usize {
-        self.uses().map_or(0, |uses| uses.marks.len())
     }
 }

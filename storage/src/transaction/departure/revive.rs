@@ -8,17 +8,17 @@
 //! To its own statements the row has moved. Others had lost it, and find it again when the transaction commits. A row of a
 //! table with foreign keys is not revived, because the row that it refers to may be gone as well: then it is a conflict.
 
-use super::Transaction;
 use crate::catalog::TableEntry;
 use crate::error::Result;
 use crate::ids::{ColumnId, RowId, Timestamp, TransactionId};
 use crate::mvcc::{Operation, Resolved};
+use crate::transaction::Transaction;
 use crate::value::{Value, ValueRef};
 use std::sync::Arc;
 
 impl Transaction {
     /// When the system has deleted a row, if that is the last that happened to it and this transaction does not see it.
-    pub(super) fn departure(
+    pub(in crate::transaction) fn departure(
         &self,
         table: &TableEntry,
         row: RowId,
@@ -43,7 +43,7 @@ impl Transaction {
 
     /// Sees from now on which rows were evicted for its own writes.
     #[cold]
-    pub(super) fn see_departures(&mut self) {
+    pub(in crate::transaction) fn see_departures(&mut self) {
         let departures = self.departures.take();
         for commit in departures.iter().flat_map(|commits| commits.iter()) {
             self.registration.see_late(*commit);
@@ -55,7 +55,7 @@ impl Transaction {
     /// # Errors
     /// `Conflict` where it was not; those of an insertion.
     #[cold]
-    pub(super) fn update_departed(
+    pub(in crate::transaction) fn update_departed(
         &mut self,
         table: &Arc<TableEntry>,
         row: RowId,
@@ -76,7 +76,7 @@ impl Transaction {
     /// # Errors
     /// `Conflict` where it was not.
     #[cold]
-    pub(super) fn delete_departed(
+    pub(in crate::transaction) fn delete_departed(
         &mut self,
         table: &Arc<TableEntry>,
         row: RowId,
@@ -95,7 +95,7 @@ impl Transaction {
     ///
     /// # Errors
     /// The errors of an insertion.
-    pub(super) fn revive(
+    pub(in crate::transaction) fn revive(
         &mut self,
         table: &Arc<TableEntry>,
         row: RowId,
@@ -119,7 +119,11 @@ impl Transaction {
 
     /// Sees from now on that the system has deleted a row, if it has since the snapshot and nobody has changed the row before;
     /// returns the row's values, in the order of the columns.
-    pub(super) fn see_departure(&self, table: &TableEntry, row: RowId) -> Option<Vec<Value>> {
+    pub(in crate::transaction) fn see_departure(
+        &self,
+        table: &TableEntry,
+        row: RowId,
+    ) -> Option<Vec<Value>> {
         let operation = self.registration.enter();
         let at = self.departure(table, row, &operation)?;
         let (block, slot) = table.rows.place(row, &operation)?;

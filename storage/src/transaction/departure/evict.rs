@@ -16,16 +16,17 @@
 //! blocks and indexes, but not with rows that are deleted and kept for an older snapshot. Blocks with many dead rows are
 //! built anew first, as under memory pressure (`relief`); only then are rows given up.
 
-use super::{Core, Isolation, ReadView, Transaction, TransactionOptions};
-use crate::block::NO_USE;
 use crate::catalog::{Eviction, IndexEntry, TableEntry};
 use crate::error::{Error, Result};
 use crate::ids::{RowId, Timestamp};
 use crate::index::Key;
 use crate::maintenance::{Compacted, Wish};
 use crate::mvcc::{Operation, Registration, Resolved};
+use crate::succinct::NO_USE;
 use crate::table::{CacheBytes, DEAD_PERCENT, EvictionPolicy, RowCache, Victim, Victims};
-use crate::transaction::{Durability, RowRef};
+use crate::transaction::{
+    Core, Durability, Isolation, ReadView, RowRef, Transaction, TransactionOptions,
+};
 use crate::value::ValueRef;
 use crate::wal::row_bytes_max;
 use crate::write_set::{Write, WriteKind};
@@ -58,7 +59,7 @@ const TTL_PART: u64 = 16;
 
 impl Transaction {
     /// Makes a table with rows a cache; nobody else writes to it. Where that is undone, its rows go on being counted.
-    pub(super) fn begin_cache(&self, table: &Arc<TableEntry>, bounds: &Eviction) {
+    pub(in crate::transaction) fn begin_cache(&self, table: &Arc<TableEntry>, bounds: &Eviction) {
         let mut rows = 0;
         let Ok(()) = self.view().unrecorded().for_each_row(table, |_, _| {
             rows += 1;
@@ -80,7 +81,7 @@ impl Transaction {
     /// # Errors
     /// `LimitExceeded` where the row is larger than the bound; those of a commit.
     #[inline(never)]
-    pub(super) fn cache_row(
+    pub(in crate::transaction) fn cache_row(
         &mut self,
         table: &Arc<TableEntry>,
         row: RowId,
@@ -103,7 +104,7 @@ impl Transaction {
     ///
     /// # Errors
     /// As [`Self::cache_row`].
-    pub(super) fn make_room<'v>(
+    pub(in crate::transaction) fn make_room<'v>(
         &mut self,
         table: &Arc<TableEntry>,
         values: impl Iterator<Item = ValueRef<'v>>,
@@ -442,7 +443,7 @@ impl Core {
     }
 
     /// Gives up a part of the rows of the cache that is the first to shrink where memory is scarce; returns whether one could.
-    pub(super) fn shrink_cache(self: &Arc<Self>) -> bool {
+    pub(in crate::transaction) fn shrink_cache(self: &Arc<Self>) -> bool {
         let catalog = self.catalog();
         let caches = catalog.tables().filter_map(|table| {
             let (cache, bounds) = (table.rows.cache()?, table.def.eviction.as_ref()?);
