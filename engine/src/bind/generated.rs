@@ -228,8 +228,8 @@ impl Binder<'_> {
 
 /// The column that an UPDATE sets besides, because it begins a row's time anew.
 fn reset_column(table: &TableDef) -> Option<usize> {
-    let begins_anew = |expiry: &&Box<Expiry>| expiry.resets && expiry.after.is_some();
-    let expiry = table.expiry.as_ref().filter(begins_anew)?;
+    let begins_anew = |expiry: &&Expiry| expiry.resets && expiry.after.is_some();
+    let expiry = table.expiry.as_deref().filter(begins_anew)?;
     table.position(expiry.column)
 }
 

@@ -87,6 +87,7 @@ use crate::ids::{Lsn, TableId, Timestamp, TransactionId};
 use crate::mvcc::Registration;
 use crate::write_set::{WriteKind, WriteSet};
 use arc_swap::Guard;
+use smallvec::SmallVec;
 use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;
 
@@ -110,7 +111,7 @@ pub struct Transaction {
     /// What its views read.
     shared: OnceCell<Arc<SharedReads>>,
     /// Commits that evicted rows for its writes, which its next command sees.
-    departures: Option<Box<Vec<Timestamp>>>,
+    departures: Option<Box<SmallVec<[Timestamp; 2]>>>,
 }
 
 /// A moment within a transaction, to which it can be rolled back.

@@ -59,7 +59,7 @@ impl Frequency {
             // Each row mixes the hash otherwise.
             let mixed = (hash.rotate_left(row as u32 * 16) ^ row as u64)
                 .wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            let at = ((mixed >> 32) * self.width as u64 >> 32) as usize + row * self.width;
+            let at = (((mixed >> 32) * self.width as u64) >> 32) as usize + row * self.width;
             (&self.counters[at / 2], at as u32 % 2 * 4)
         })
     }
