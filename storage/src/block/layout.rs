@@ -114,7 +114,7 @@ impl Layout {
     }
 
     /// Bytes from one row to the next.
-    pub(super) fn stride(&self) -> usize {
+    pub fn stride(&self) -> usize {
         (ROW_HEADER_BYTES + self.body_bytes).next_multiple_of(8)
     }
 

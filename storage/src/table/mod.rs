@@ -298,9 +298,9 @@ impl Table {
 
     /// Adds a block at the end; the caller holds `growing` or is alone.
     fn add_block(&self, number: u32) -> Result<Arc<Block>> {
-        let limits = self
-            .cache()
-            .map_or_else(BlockLimits::default, RowCache::block_limits);
+        let limits = self.cache().map_or_else(BlockLimits::default, |cache| {
+            cache.block_limits(self.layout.stride())
+        });
         let block = Block::within(limits, &self.layout, &self.pool, number)?;
         let entry = self.directory.entry(BlockNo(number), self.pool.ledger())?;
         let block = Arc::new(block);

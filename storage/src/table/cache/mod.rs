@@ -61,10 +61,10 @@ const LOOKUPS_A_ROW: u64 = 10;
 const PASS_PART: u64 = 64;
 /// Blocks that the strings of a full cache are spread over at least, so that one can be built anew without much of the rest.
 const BLOCKS_MIN: u64 = 48;
-/// A block has room for so many bytes of strings at least.
-const BLOCK_BYTES_MIN: u64 = 256 << 10;
+/// A block has room for so many bytes of rows and of strings at least.
+const BLOCK_BYTES_MIN: u64 = 8 << 10;
 /// Slots of a block, at least.
-const BLOCK_ROWS_MIN: u64 = 64;
+const BLOCK_ROWS_MIN: usize = 64;
 /// A block is worth building anew when so many of its rows are dead, in percent.
 pub const DEAD_PERCENT: usize = 20;
 /// Victims that a pass finds at most.
@@ -330,18 +330,23 @@ impl RowCache {
         self.block_rows.store(rows as u64, Relaxed);
     }
 
-    /// The bounds of new blocks. Under a bound in bytes they are small parts of it, and have slots for twice as many rows as
-    /// the last one had.
-    pub(super) fn block_limits(&self) -> BlockLimits {
+    /// The bounds of new blocks, with rows of so many bytes. Under a bound in bytes they are small parts of it, and have slots
+    /// for twice as many rows as the last one had.
+    pub(super) fn block_limits(&self, row_bytes: usize) -> BlockLimits {
         let (bytes, rows) = (self.max_bytes.load(Relaxed), self.block_rows.load(Relaxed));
         if bytes == 0 {
             return BlockLimits::default();
         }
-        let string_bytes = (bytes / BLOCKS_MIN).max(BLOCK_BYTES_MIN) as usize;
+        let part = (bytes / BLOCKS_MIN).max(BLOCK_BYTES_MIN) as usize;
+        let fitting = part / row_bytes;
+        let slots = match rows {
+            0 => fitting,
+            rows => fitting.min(2 * rows as usize),
+        };
         BlockLimits {
             // Powers of two leave no gaps between them.
-            string_bytes: Some(1 << string_bytes.ilog2()),
-            slots: (rows > 0).then_some((2 * rows).max(BLOCK_ROWS_MIN) as usize),
+            string_bytes: Some(1 << part.ilog2()),
+            slots: Some(slots.max(BLOCK_ROWS_MIN)),
         }
     }
 
