@@ -221,6 +221,15 @@ struct Evictor<'e> {
     now: i64,
 }
 
+/// The victims of an eviction.
+#[derive(Default)]
+struct Found {
+    /// Victims that are deleted, with the hashes of their keys.
+    gone: Vec<(Victim, KeyHashes)>,
+    /// Victims that are being written, and stay.
+    stays: Vec<Victim>,
+}
+
 impl Evictor<'_> {
     /// How many rows are to go.
     fn excess(&self) -> u64 {
@@ -265,9 +274,40 @@ impl Evictor<'_> {
         })?;
         tx.begin_command();
         self.find(victims, &tx);
-        let (mut gone, mut refused) = (Vec::new(), Vec::new());
+        let mut found = Found::default();
+        let deleted = self.delete_some(victims, wanted, &mut tx, &mut found);
+        let is_none = found.gone.is_empty();
+        let committed = match deleted {
+            Ok(()) if is_none => Ok(None),
+            Ok(()) => tx.commit().map(|committed| committed.timestamp),
+            Err(error) => Err(error),
+        };
+        match &committed {
+            Ok(_) => self.note_gone(&found.gone),
+            // They are there still.
+            Err(_) => found
+                .stays
+                .extend(found.gone.iter().map(|(victim, _)| *victim)),
+        }
+        for victim in found.stays {
+            let operation = self.registration.enter();
+            self.table
+                .rows
+                .set_mark(victim.row, victim.mark, &operation);
+        }
+        committed
+    }
+
+    /// Deletes victims until there are as many as are wanted, or too many of them are being written.
+    fn delete_some(
+        &self,
+        victims: &mut Victims,
+        wanted: u64,
+        tx: &mut Transaction,
+        found: &mut Found,
+    ) -> Result<()> {
         let rows = &self.table.rows;
-        while (gone.len() as u64) < wanted && refused.len() < TRIES {
+        while (found.gone.len() as u64) < wanted && found.stays.len() < TRIES {
             let next = {
                 let operation = tx.registration.enter();
                 rows.next_victim(self.cache, victims, &operation)
@@ -275,24 +315,19 @@ impl Evictor<'_> {
             let Some(victim) = next else {
                 break;
             };
-            // It is not found again, be it gone or refused.
+            // It is not found again in this eviction.
             rows.set_mark(victim.row, NO_USE, &tx.registration.enter());
-            match self.delete(victim, &mut tx) {
-                Ok(Some(hashes)) => gone.push((victim, hashes)),
+            match self.delete(victim, tx) {
+                Ok(Some(hashes)) => found.gone.push((victim, hashes)),
                 Ok(None) => {}
-                Err(error) if error.is_retryable() => refused.push(victim),
-                Err(error) => return Err(error),
+                Err(error) if error.is_retryable() => found.stays.push(victim),
+                Err(error) => {
+                    found.stays.push(victim);
+                    return Err(error);
+                }
             }
         }
-        for victim in refused {
-            rows.set_mark(victim.row, victim.mark, &tx.registration.enter());
-        }
-        if gone.is_empty() {
-            return Ok(None);
-        }
-        let committed = tx.commit()?;
-        self.note_gone(&gone);
-        Ok(committed.timestamp)
+        Ok(())
     }
 
     fn delete(&self, victim: Victim, tx: &mut Transaction) -> Result<Option<KeyHashes>> {
