@@ -79,26 +79,28 @@ impl<'a> Binder<'a> {
         let expiry = Expiry {
             column: draft.table.columns[position].id,
             after: said.after,
-            expression: said.expression,
             resets: said.resets.unwrap_or(true),
             paused: said.paused.unwrap_or(false),
         };
-        self.set_expiry(&mut draft.table, position, expiry)
+        self.set_expiry(&mut draft.table, (position, expiry), said.expression)
     }
 
-    /// Has rows expire by the column at a position.
-    fn set_expiry(&self, table: &mut TableDef, position: usize, expiry: Expiry) -> Result<()> {
-        let schema = table.schema;
-        let column = &mut table.columns[position];
+    /// Has rows expire by the column at a position, which gets its default or is generated.
+    fn set_expiry(
+        &self,
+        table: &mut TableDef,
+        (position, expiry): (usize, Expiry),
+        expression: Option<String>,
+    ) -> Result<()> {
         if let Some(after) = &expiry.after {
             let default = parse_expression(&default_text(after))?;
-            set_default(self.catalog, &default, (column, schema), self.path)?;
+            let column = (&mut table.columns[position], table.schema);
+            set_default(self.catalog, &default, column, self.path)?;
         }
-        if let Some(text) = &expiry.expression {
-            // Not yet generated, so that it is no generated column that the expression could name.
-            let moment = moment(self.catalog, table, &parse_expression(text)?)?;
+        if let Some(text) = expression {
+            let moment = moment(self.catalog, table, &parse_expression(&text)?)?;
             check_moment(&moment, table, expiry.column)?;
-            table.columns[position].generated = Some(text.clone());
+            table.columns[position].generated = Some(text);
         }
         table.expiry = Some(Box::new(expiry));
         Ok(())
@@ -126,11 +128,14 @@ impl<'a> Binder<'a> {
                 let expiry = Expiry {
                     column: expiry.column,
                     after: said.after.or(expiry.after),
-                    expression: said.expression.or(expiry.expression),
                     resets: said.resets.unwrap_or(expiry.resets),
                     paused: said.paused.unwrap_or(expiry.paused),
                 };
-                self.set_expiry(&mut altered.draft.table, position, expiry)
+                self.set_expiry(
+                    &mut altered.draft.table,
+                    (position, expiry),
+                    said.expression,
+                )
             }
             None => {
                 self.refuse_references(&altered.entry, at)?;

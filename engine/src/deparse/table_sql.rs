@@ -50,7 +50,8 @@ pub(super) fn table_sql(
     let body = parts.join(",\n    ");
     let gap = if body.is_empty() { "" } else { "\n    " };
     let name = qualified(catalog, def.schema, &def.name);
-    let mut parameters: Vec<String> = expiry.map(expiry_sql).into_iter().collect();
+    let expiry = expiry.map(|expiry| expiry_sql(def, expiry));
+    let mut parameters: Vec<String> = expiry.into_iter().collect();
     parameters.extend(def.eviction.as_deref().map(eviction_sql));
     let with = match parameters.is_empty() {
         true => String::new(),
@@ -59,7 +60,7 @@ pub(super) fn table_sql(
     format!("CREATE TABLE {name} ({gap}{body}\n){with};")
 }
 
-fn expiry_sql(expiry: &Expiry) -> String {
+fn expiry_sql(table: &TableDef, expiry: &Expiry) -> String {
     let reset = if expiry.resets {
         ""
     } else {
@@ -70,10 +71,10 @@ fn expiry_sql(expiry: &Expiry) -> String {
     } else {
         ""
     };
-    let (name, value) = match (&expiry.after, &expiry.expression) {
-        (Some(after), _) => ("ttl_expire_after", after.as_str()),
-        (None, expression) => {
-            let text = expression.as_deref().unwrap_or_default();
+    let (name, value) = match &expiry.after {
+        Some(after) => ("ttl_expire_after", after.as_str()),
+        None => {
+            let text = table.expiration_expression().unwrap_or_default();
             ("ttl_expiration_expression", text)
         }
     };

@@ -20,7 +20,7 @@ system_table! {
     let oldest = (found.expired > 0).then_some(found.oldest);
     "table_name" Text = &table.def.name,
     "expire_after" Text = expiry.after.as_deref(),
-    "expression" Text = expiry.expression.as_deref(),
+    "expression" Text = table.def.expiration_expression(),
     "reset" Text = if expiry.resets { "update" } else { "insert" },
     "paused" Boolean = expiry.paused,
     "live" BigInt = found.live,

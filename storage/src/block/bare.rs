@@ -71,7 +71,7 @@ impl Layout {
 impl Block {
     /// The row of a slot, if the block is hot, nothing is chained over the row, and the viewpoint sees
     /// it.
-    #[inline]
+    #[inline(always)]
     pub fn bare_row<'a>(&'a self, slot: Slot, viewpoint: &Viewpoint<'a>) -> Option<Bare<'a>> {
         let Base::Hot(rows) = &self.base else {
             return None;

@@ -71,12 +71,9 @@ pub struct Eviction {
 pub struct Expiry {
     /// The column, which is of type TIMESTAMPTZ.
     pub column: ColumnId,
-    /// How long after they were written, as an INTERVAL's text; `None` where they expire by an expression.
+    /// How long after they were written, as an INTERVAL's text; `None` where the column is generated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
-    /// Source of the moment, as SQL text over columns whose times are those of UTC.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expression: Option<String>,
     /// Whether an UPDATE of a row begins its time anew.
     pub resets: bool,
     /// Whether rows that have expired are left where they are.
@@ -430,6 +427,16 @@ impl IndexDef {
 }
 
 impl TableDef {
+    /// The expression by which its rows expire, if they do by one.
+    pub fn expiration_expression(&self) -> Option<&str> {
+        let expiry = self
+            .expiry
+            .as_ref()
+            .filter(|expiry| expiry.after.is_none())?;
+        let column = &self.columns[self.position(expiry.column)?];
+        column.generated.as_deref()
+    }
+
     /// Whether the system deletes rows: those that have expired, or those that a cache gives up.
     pub fn loses_rows(&self) -> bool {
         self.expiry.is_some() || self.eviction.is_some()

@@ -1,15 +1,14 @@
 //! Late commits: deletions that a transaction sees although they are later than its snapshot.
 //!
 //! ```text
-//!   transaction   begins at 40 .............. UPDATE of row 7 ........ INSERT of its key
+//!   transaction   begins at 40 .............. UPDATE of row 7: inserted again as row 12
 //!   eviction                  deletes row 7 at 52
 //!   sees          up to 40                    up to 40, and 52
 //! ```
 //!
-//! The system deletes rows in transactions of its own: rows that have expired, rows that a cache gives up. A transaction that
-//! wants to change such a row must not fail for it, since no other transaction has asked for the deletion. It sees the
-//! deletion from then on, and inserts the row again. System transactions only delete, so that seeing one of them takes rows
-//! away and shows no part of another change.
+//! The system deletes rows that a cache gives up in transactions of its own. A transaction that updates such a row must not
+//! fail, because no other transaction has asked for the deletion. It sees the deletion from then on, and inserts the row
+//! again. System transactions only delete: seeing one of them hides rows, and shows no part of another change.
 
 use super::stamp::OwnerId;
 use crate::ids::Timestamp;

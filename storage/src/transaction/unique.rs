@@ -88,7 +88,10 @@ impl Transaction {
         // To the unique check, this command's own rows count as well.
         let viewpoint = operation.viewpoint(u64::MAX);
         // A row that the system has deleted is there for who still sees it, and only for him.
-        let departed = self.departure(table, row, &operation);
+        let departed = match table.def.loses_rows() {
+            true => self.departure(table, row, &operation),
+            false => None,
+        };
         let mut rival = None;
         let mut has_committed = false;
         for link in block.chain(slot, &operation) {

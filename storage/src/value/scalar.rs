@@ -121,7 +121,7 @@ impl Value {
     }
 
     /// Takes another value: a string's place in memory is used again, unless it is large; others need not be dropped.
-    #[inline]
+    #[inline(always)]
     pub fn assign(&mut self, value: ValueRef<'_>) {
         match (self, value) {
             (Self::Integer(old), ValueRef::Integer(new)) => *old = new,

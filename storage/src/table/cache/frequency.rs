@@ -36,16 +36,20 @@ pub(super) struct Frequency {
 impl Frequency {
     /// Counts the keys around so many rows.
     pub(super) fn new(rows: usize) -> Self {
-        let width = (rows * COUNTERS_A_ROW).next_multiple_of(2).max(WIDTH_MIN);
+        let bytes = 0..Self::bytes_for(rows);
         Self {
-            counters: (0..width * ROWS / 2).map(|_| AtomicU8::new(0)).collect(),
-            width,
+            counters: bytes.map(|_| AtomicU8::new(0)).collect(),
+            width: Self::width_for(rows),
         }
     }
 
-    /// Bytes of the counters.
-    pub(super) fn bytes(&self) -> u64 {
-        self.counters.len() as u64
+    fn width_for(rows: usize) -> usize {
+        (rows * COUNTERS_A_ROW).next_multiple_of(2).max(WIDTH_MIN)
+    }
+
+    /// Bytes of the counters for so many rows.
+    pub(super) fn bytes_for(rows: usize) -> u64 {
+        (Self::width_for(rows) * ROWS / 2) as u64
     }
 
     /// Whether it is too small for so many rows.

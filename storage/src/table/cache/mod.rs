@@ -173,13 +173,8 @@ impl RowCache {
     /// The policy that marks are set by.
     #[inline]
     fn policy(&self) -> EvictionPolicy {
-        match self.policy.load(Relaxed) {
-            0 => EvictionPolicy::Lru,
-            1 => EvictionPolicy::Lfu,
-            2 => EvictionPolicy::Fifo,
-            3 => EvictionPolicy::Random,
-            _ => EvictionPolicy::Ttl,
-        }
+        let number = usize::from(self.policy.load(Relaxed));
+        EvictionPolicy::ALL.get(number).copied().unwrap_or_default()
     }
 
     /// Rows that bounds are about: those that are committed, and those of running transactions.
@@ -275,8 +270,11 @@ impl RowCache {
         slot: Slot,
         hashes: impl IntoIterator<Item = u64>,
     ) -> bool {
-        // Without marks the row is unknown, and is evicted when all others are.
-        let Ok(uses) = block.add_uses() else {
+        if block.uses().is_none() {
+            // There are rows before this one where there was no memory for marks when they came.
+            self.mark_unknown(block);
+        }
+        let Some(uses) = block.uses() else {
             return false;
         };
         let is_counted = self.policy() == EvictionPolicy::Lfu;
@@ -322,7 +320,7 @@ impl RowCache {
     /// Bytes of what is known of keys without rows.
     pub fn bytes(&self) -> u64 {
         let frequency = self.frequency.read();
-        frequency.as_ref().map_or(0, |(known, _)| known.bytes())
+        frequency.as_ref().map_or(0, |(_, memory)| memory.bytes())
     }
 
     /// Notes how many rows a block had when it was full.
@@ -360,22 +358,21 @@ impl RowCache {
         self.victims.try_lock()
     }
 
+    /// A random number, another one for each `nth`.
+    fn random(&self, nth: u64) -> u64 {
+        self.hasher.hash_one(nth)
+    }
+
     /// How many victims a pass is to find.
-    pub fn pass_rows(&self) -> usize {
+    fn pass_rows(&self) -> usize {
         (self.rows() / PASS_PART).clamp(1, PASS_MAX) as usize
     }
 
     /// Goes over to a policy and a bound; returns whether the policy was another one.
     fn adopt(&self, policy: EvictionPolicy, max_bytes: Option<u64>) -> bool {
         self.max_bytes.store(max_bytes.unwrap_or(0), Relaxed);
-        let number = match policy {
-            EvictionPolicy::Lru => 0,
-            EvictionPolicy::Lfu => 1,
-            EvictionPolicy::Fifo => 2,
-            EvictionPolicy::Random => 3,
-            EvictionPolicy::Ttl => 4,
-        };
-        self.policy.load(Relaxed) != number && self.policy.swap(number, Relaxed) != number
+        let number = policy as u8;
+        self.policy.swap(number, Relaxed) != number
     }
 
     /// Sets the length of epochs, draws old marks together, and halves frequencies where that is due.
@@ -423,20 +420,29 @@ impl RowCache {
         if !is_small(&self.frequency.read()) {
             return;
         }
-        let larger = Frequency::new(rows);
         // Without memory for it a newcomer begins as if it had never been asked for.
-        if let Ok(memory) = ledger.reserve(Owner::Table, larger.bytes()) {
-            *self.frequency.write() = Some((larger, memory));
+        if let Ok(memory) = ledger.reserve(Owner::Table, Frequency::bytes_for(rows)) {
+            *self.frequency.write() = Some((Frequency::new(rows), memory));
         }
     }
 
-    /// Marks all rows as those of whose use nothing is known, which go first.
-    fn forget_uses(&self, blocks: &[&Block], ledger: &Arc<Ledger>) {
+    /// Marks the rows of a block as those of whose use nothing is known, which go first.
+    fn mark_unknown(&self, block: &Block) {
         let unknown = match self.policy() {
             EvictionPolicy::Lru | EvictionPolicy::Fifo => self.epoch.mark_of(AGE_MAX),
             EvictionPolicy::Lfu | EvictionPolicy::Random | EvictionPolicy::Ttl => 1,
         };
-        blocks.iter().for_each(|block| mark_all(block, unknown));
+        if let Ok(uses) = block.add_uses() {
+            for slot in 0..block.claimed() {
+                let is_dead = block.is_dead_slot(slot);
+                uses.set(Slot(slot as u16), if is_dead { NO_USE } else { unknown });
+            }
+        }
+    }
+
+    /// Marks all rows as those of whose use nothing is known.
+    fn forget_uses(&self, blocks: &[&Block], ledger: &Arc<Ledger>) {
+        blocks.iter().for_each(|block| self.mark_unknown(block));
         self.tidy(blocks, ledger);
     }
 
@@ -446,16 +452,6 @@ impl RowCache {
             EvictionPolicy::Lru | EvictionPolicy::Fifo => u8::MAX - self.epoch.age(mark),
             EvictionPolicy::Lfu => mark,
             EvictionPolicy::Random | EvictionPolicy::Ttl => 1,
-        }
-    }
-}
-
-/// Sets the marks of the rows of a block, and unmarks its dead slots.
-fn mark_all(block: &Block, mark: u8) {
-    if let Ok(uses) = block.add_uses() {
-        for slot in 0..block.claimed() {
-            let is_dead = block.is_dead_slot(slot);
-            uses.set(Slot(slot as u16), if is_dead { NO_USE } else { mark });
         }
     }
 }
@@ -570,6 +566,28 @@ impl super::Table {
         if !cache.epoch.advance() {
             cache.tidy(&self.blocks_there(proof), self.pool.ledger());
             cache.epoch.advance();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ages are told for as long as marks are drawn together in time, all around the circle.
+    #[test]
+    fn an_epoch_tells_how_long_ago_a_mark_was_set() {
+        let epoch = Epoch::default();
+        let mut marks = Vec::new();
+        for _ in 0..1000 {
+            epoch.since_pass.store(0, Relaxed);
+            marks.push(epoch.mark.load(Relaxed));
+            let ages = marks.iter().rev().zip(0..=u8::MAX - 1);
+            for (mark, age) in ages {
+                assert_ne!(*mark, NO_USE);
+                assert_eq!((epoch.age(*mark), epoch.mark_of(age)), (age, *mark));
+            }
+            assert!(epoch.advance());
         }
     }
 }

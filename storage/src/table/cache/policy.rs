@@ -20,7 +20,7 @@ pub enum EvictionPolicy {
 }
 
 impl EvictionPolicy {
-    /// All policies.
+    /// All policies, each at the place of its number.
     pub const ALL: [Self; 5] = [Self::Lru, Self::Lfu, Self::Fifo, Self::Random, Self::Ttl];
 
     /// Its name in SQL.

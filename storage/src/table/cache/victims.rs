@@ -26,8 +26,8 @@ pub struct Victims {
     queue: VecDeque<Victim>,
     /// Rows from here on came since the last pass.
     new_from: RowId,
-    /// Of the generator of random numbers.
-    random: u64,
+    /// Random rows that were drawn.
+    drawn: u64,
     /// When rows that have expired were looked for, in microseconds.
     pub expired_at: Option<i64>,
 }
@@ -56,14 +56,6 @@ impl Victims {
     /// Forgets those that are known: they were found by other rules.
     pub fn clear(&mut self) {
         self.queue.clear();
-    }
-
-    fn next_random(&mut self) -> u64 {
-        // SplitMix64 (Steele, Lea and Flood, 2014).
-        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
     }
 }
 
@@ -115,7 +107,7 @@ impl Table {
             return Some(known);
         }
         if cache.policy() == EvictionPolicy::Random
-            && let Some(random) = self.random_row(victims, proof)
+            && let Some(random) = self.random_row(cache, victims, proof)
         {
             return Some(random);
         }
@@ -137,14 +129,20 @@ impl Table {
         None
     }
 
-    fn random_row(&self, victims: &mut Victims, proof: &Operation<'_>) -> Option<Victim> {
+    fn random_row(
+        &self,
+        cache: &RowCache,
+        victims: &mut Victims,
+        proof: &Operation<'_>,
+    ) -> Option<Victim> {
         let blocks = self.numbered_blocks(proof);
         let slots: usize = blocks.iter().map(|(_, block)| block.claimed()).sum();
         if slots == 0 {
             return None;
         }
         for _ in 0..TRIES {
-            let mut at = victims.next_random() as usize % slots;
+            victims.drawn += 1;
+            let mut at = cache.random(victims.drawn) as usize % slots;
             let found = blocks.iter().find(|(_, block)| {
                 let is_here = at < block.claimed();
                 at -= if is_here { 0 } else { block.claimed() };
