@@ -61,6 +61,8 @@ pub const FEATURE_TIMES: u32 = 1 << 20;
 pub const FEATURE_EXPIRY: u32 = 1 << 21;
 /// Tables may be caches.
 pub const FEATURE_EVICTION: u32 = 1 << 22;
+/// Rows of tables may be in the images of a last checkpoint and not in the log.
+pub const FEATURE_UNLOGGED: u32 = 1 << 23;
 /// The feature bits that this build knows, and sets in all files that it writes.
 pub const FEATURES_KNOWN: u32 = FEATURE_RICH_CATALOG
     | FEATURE_BLOCK_IMAGES
@@ -82,7 +84,8 @@ pub const FEATURES_KNOWN: u32 = FEATURE_RICH_CATALOG
     | FEATURE_BULK_DELETIONS
     | FEATURE_TIMES
     | FEATURE_EXPIRY
-    | FEATURE_EVICTION;
+    | FEATURE_EVICTION
+    | FEATURE_UNLOGGED;
 /// Bytes of the prologue.
 pub const PROLOGUE_LEN: usize = 36;
 

@@ -147,6 +147,7 @@ stories! {
     unique_rivals,
     updatable_views,
     views_checked,
+    unlogged,
     update_from,
     upsert,
     upsert_rivals,

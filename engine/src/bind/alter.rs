@@ -183,6 +183,8 @@ impl<'a> Binder<'a> {
             }
             O::EnableTrigger { name } => enable(&mut altered.draft.table, name, true),
             O::DisableTrigger { name } => enable(&mut altered.draft.table, name, false),
+            O::SetLogged => self.set_logged(&mut altered.draft.table, true, at),
+            O::SetUnlogged => self.set_logged(&mut altered.draft.table, false, at),
             O::AlterColumn { column_name, op } => {
                 self.alter_column(altered, column_name, op, identities)
             }

@@ -33,7 +33,7 @@ pub(super) fn turn(operation: &AlterTableOperation, at: Option<Position>) -> Res
             ..
         } => 4,
         O::AddConstraint { .. } | O::ValidateConstraint { .. } => 5,
-        O::EnableTrigger { .. } | O::DisableTrigger { .. } => 6,
+        O::EnableTrigger { .. } | O::DisableTrigger { .. } | O::SetLogged | O::SetUnlogged => 6,
         O::RenameColumn { .. } | O::RenameTable { .. } | O::RenameConstraint { .. } => {
             return Err(name::syntax_error("RENAME", at));
         }
@@ -90,6 +90,8 @@ pub(super) fn action_name(operation: &AlterTableOperation) -> &'static str {
         O::DropConstraint { .. } => "DROP CONSTRAINT",
         O::EnableTrigger { .. } => "ENABLE TRIGGER",
         O::DisableTrigger { .. } => "DISABLE TRIGGER",
+        O::SetLogged => "SET LOGGED",
+        O::SetUnlogged => "SET UNLOGGED",
         O::AlterColumn { op, .. } => match op {
             C::SetDataType { .. } => "ALTER COLUMN ... SET DATA TYPE",
             C::SetNotNull => "ALTER COLUMN ... SET NOT NULL",

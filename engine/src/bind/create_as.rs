@@ -18,9 +18,6 @@ impl<'a> Binder<'a> {
     /// Binds the statement. Where it makes a table with rows it counts as the query that gives them.
     pub(super) fn create_table_as(&mut self, create: &'a CreateTableAs) -> Result<Tagged> {
         let at = name::object_place(&create.name);
-        if create.unlogged {
-            return refuse("an unlogged table", at);
-        }
         let located = self.new_relation(&create.name, create.temporary)?;
         if self.relation_exists(&located) {
             if create.if_not_exists && self.catalog.has_name(&located) {
@@ -47,6 +44,7 @@ impl<'a> Binder<'a> {
         }
         let mut table = TableDef {
             on_commit: on_commit(create.on_commit, located.schema, at)?,
+            unlogged: create.unlogged,
             ..new_table(located)
         };
         for (position, output) in query.outputs.iter().enumerate() {

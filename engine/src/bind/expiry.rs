@@ -19,7 +19,7 @@ use super::draft::Draft;
 use super::foreign::refuse_hold;
 use super::generated::moment;
 use super::storage_parameter::eviction::{EvictionParameters, refuse_reference};
-use super::storage_parameter::ttl::{AFTER, COLUMN, EXPRESSION, PAUSE, RESET, Said};
+use super::storage_parameter::ttl::{AFTER, COLUMN, EXPRESSION, PAUSE, RESET, Said, TRIGGERS};
 use super::{Binder, storage_parameter};
 use crate::error::{Error, Position, Result, state};
 use crate::function::text;
@@ -81,6 +81,7 @@ impl<'a> Binder<'a> {
             after: said.after,
             resets: said.resets.unwrap_or(true),
             paused: said.paused.unwrap_or(false),
+            triggers: said.triggers.unwrap_or(false),
         };
         self.set_expiry(&mut draft.table, (position, expiry), said.expression)
     }
@@ -130,6 +131,7 @@ impl<'a> Binder<'a> {
                     after: said.after.or(expiry.after),
                     resets: said.resets.unwrap_or(expiry.resets),
                     paused: said.paused.unwrap_or(expiry.paused),
+                    triggers: said.triggers.unwrap_or(expiry.triggers),
                 };
                 self.set_expiry(
                     &mut altered.draft.table,
@@ -222,7 +224,7 @@ fn needs_one() -> Error {
     let message = format!("rows expire by \"{AFTER}\" or by \"{EXPRESSION}\"");
     storage_parameter::invalid(message)
         .with_detail(format!(
-            "\"{PAUSE}\" goes with both, \"{RESET}\" with the first."
+            "\"{PAUSE}\" and \"{TRIGGERS}\" go with both, \"{RESET}\" with the first."
         ))
         .with_hint(format!(
             "Say WITH ({AFTER} = '1 hour'), or RESET one before you set the other."

@@ -61,6 +61,46 @@ impl Binder<'_> {
             .collect()
     }
 
+    /// Has the rows of a table be logged from now on, or no more.
+    ///
+    /// # Errors
+    /// 42P16 where it is temporary, or a logged table would refer to one that is not.
+    pub(super) fn set_logged(
+        &self,
+        table: &mut TableDef,
+        logged: bool,
+        at: Option<Position>,
+    ) -> Result<()> {
+        let name = &table.name;
+        let refused = |message: String| Error::new(state::INVALID_TABLE_DEFINITION, message).at(at);
+        if table.schema.is_temporary() {
+            return Err(refused(format!(
+                "cannot change logged status of table \"{name}\" because it is temporary"
+            )));
+        }
+        let (to, of) = match logged {
+            true => ("logged", "unlogged"),
+            false => ("unlogged", "logged"),
+        };
+        let others = self.catalog.tables().filter(|other| {
+            other.def.id != table.id && other.def.unlogged == logged && {
+                let (from, to) = if logged {
+                    (&*table, &other.def)
+                } else {
+                    (&other.def, &*table)
+                };
+                from.foreign_keys.iter().any(|key| key.parent == to.id)
+            }
+        });
+        if let Some(other) = others.map(|other| &other.def.name).next() {
+            return Err(refused(format!(
+                "could not change table \"{name}\" to {to} because it references {of} table \"{other}\""
+            )));
+        }
+        table.unlogged = !logged;
+        Ok(())
+    }
+
     /// Binds one foreign key; `names` has the names of the table's other constraints.
     fn foreign_key(
         &self,
@@ -370,11 +410,14 @@ pub(super) fn depended_on(what: &str, by: &[String], at: Option<Position>) -> Er
         .at(at)
 }
 
-/// Tables that stay refer to tables that stay, and those of a session to its own, which last as long.
+/// Tables that stay refer to tables that stay, logged ones to logged ones, and those of a session to its own, which last
+/// as long.
 fn check_permanence(table: &TableDef, parent: &TableDef, at: Option<Position>) -> Result<()> {
     let kind = match (table.schema.is_temporary(), parent.schema.is_temporary()) {
         (true, false) => "temporary",
         (false, true) => "permanent",
+        (false, false) if table.unlogged => return Ok(()),
+        (false, false) if parent.unlogged => "permanent",
         _ if parent.on_commit != OnCommit::Delete => return Ok(()),
         _ if table.on_commit == OnCommit::Delete => return Ok(()),
         _ => {

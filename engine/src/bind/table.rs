@@ -35,6 +35,7 @@ impl<'a> Binder<'a> {
         }
         let mut draft = Draft::new(TableDef {
             on_commit: on_commit(create.on_commit, located.schema, at)?,
+            unlogged: create.unlogged,
             ..new_table(located)
         });
         let aside = self.aside;

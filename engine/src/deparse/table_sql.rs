@@ -57,7 +57,8 @@ pub(super) fn table_sql(
         true => String::new(),
         false => format!(" WITH ({})", parameters.join(", ")),
     };
-    format!("CREATE TABLE {name} ({gap}{body}\n){with};")
+    let unlogged = if def.unlogged { "UNLOGGED " } else { "" };
+    format!("CREATE {unlogged}TABLE {name} ({gap}{body}\n){with};")
 }
 
 fn expiry_sql(table: &TableDef, expiry: &Expiry) -> String {
@@ -71,6 +72,11 @@ fn expiry_sql(table: &TableDef, expiry: &Expiry) -> String {
     } else {
         ""
     };
+    let triggers = if expiry.triggers {
+        ", ttl_triggers = true"
+    } else {
+        ""
+    };
     let (name, value) = match &expiry.after {
         Some(after) => ("ttl_expire_after", after.as_str()),
         None => {
@@ -78,7 +84,10 @@ fn expiry_sql(table: &TableDef, expiry: &Expiry) -> String {
             ("ttl_expiration_expression", text)
         }
     };
-    format!("{name} = '{}'{reset}{pause}", value.replace('\'', "''"))
+    format!(
+        "{name} = '{}'{reset}{pause}{triggers}",
+        value.replace('\'', "''")
+    )
 }
 
 fn eviction_sql(eviction: &Eviction) -> String {

@@ -65,7 +65,7 @@ mod tests;
 pub(crate) use aggregate::fold::fold_row;
 pub(crate) use copy::{copy_from, copy_to};
 pub(crate) use cursor::{Cursor, arrow_schema};
-pub(crate) use ddl::alter::{alter_table, structure};
+pub(crate) use ddl::alter::{alter_table, before_index, structure};
 pub(crate) use ddl::sequence::alter_sequence;
 pub(crate) use dml::{Changes, Shown, delete, empty, insert, merge, sweep, truncate, update};
 pub(crate) use memory::Held;

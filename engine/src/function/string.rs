@@ -165,12 +165,6 @@ fn replace(context: &EvalContext, text: &str, from: &str, to: &str) -> Result<St
     if from.is_empty() {
         return Ok(text.to_owned());
     }
-    let found = text.matches(from).count();
-    check_size(
-        found
-            .checked_mul(to.len())
-            .and_then(|n| n.checked_add(text.len())),
-    )?;
     let mut out = String::with_capacity(text.len());
     let mut end = 0;
     for (number, (at, _)) in text.match_indices(from).enumerate() {
@@ -178,9 +172,11 @@ fn replace(context: &EvalContext, text: &str, from: &str, to: &str) -> Result<St
             context.check()?;
         }
         out.push_str(&text[end..at]);
+        check_size(out.len().checked_add(to.len()))?;
         out.push_str(to);
         end = at + from.len();
     }
+    check_size(Some(out.len() + text.len() - end))?;
     out.push_str(&text[end..]);
     Ok(out)
 }

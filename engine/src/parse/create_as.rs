@@ -47,7 +47,7 @@ fn head(parser: &mut Parser<'_>) -> Result<CreateTableAs, ParserError> {
     let _ = parser.parse_one_of_keywords(&[Keyword::GLOBAL, Keyword::LOCAL]);
     let temporary = [Keyword::TEMP, Keyword::TEMPORARY];
     let temporary = parser.parse_one_of_keywords(&temporary).is_some();
-    let unlogged = parser.parse_keyword(Keyword::UNLOGGED);
+    let unlogged = !temporary && parser.parse_keyword(Keyword::UNLOGGED);
     parser.expect_keyword(Keyword::TABLE)?;
     let if_not_exists = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);
     let name = parser.parse_object_name(false)?;

@@ -15,7 +15,7 @@
 //!
 //! It deletes a few hundred rows a transaction, which waits for nobody and takes no part in the validation of others: whoever
 //! has relied on such a row was there before its time came. Where somebody else writes one of them, it is left for another
-//! round. What refers to them is done with as foreign keys say, as by any other transaction.
+//! round. What refers to them is done with as foreign keys say, as by any other transaction; triggers fire where the table wants that.
 //!
 //! A row stays as long as there is a transaction for which it has not expired, so that no transaction finds it deleted. That
 //! costs nothing: the transaction's snapshot would keep the row anyway. When a transaction began is known from the rounds: one
@@ -25,7 +25,7 @@
 
 use crate::error::Result;
 use crate::exec::{self, ExecContext, Planner, Transaction};
-use crate::function::{EvalContext, StatementClock};
+use crate::function::{EvalContext, SequenceScope, StatementClock};
 use parking_lot::Mutex;
 use remora_storage::catalog::{Catalog, TableEntry};
 use remora_storage::pool::Claim;
@@ -261,9 +261,12 @@ impl Pass<'_> {
             let swept = self.delete(std::slice::from_ref(row), &mut tx);
             swept.and_then(|swept| self.commit(tx, swept)).ok()
         });
-        let swept = each.sum();
-        // Those that are left are due still.
-        let earliest = self.now;
+        let swept: u64 = each.sum();
+        // Those that are left are due still; where all are, not at once: a trigger may refuse them for ever.
+        let earliest = match swept {
+            0 => self.now.saturating_add(LOOK_EVERY),
+            _ => self.now,
+        };
         Ok((LookedBlock { earliest, ..looked }, swept))
     }
 
@@ -316,10 +319,18 @@ impl Pass<'_> {
         Ok(swept)
     }
 
+    /// What actions of foreign keys and triggers run with: there is no session.
     fn context(&self) -> ExecContext {
+        let core = Arc::clone(self.core);
+        let catalog = core.catalog();
+        let types = Some(Arc::clone(catalog.type_space()));
+        let names = (catalog, Arc::default());
+        let sequences = SequenceScope::new(names, core, false, false, &Arc::default());
         ExecContext {
             eval: EvalContext {
                 clock: StatementClock::at(self.now),
+                sequences: Some(sequences),
+                types,
                 ..EvalContext::default()
             },
             parameters: Arc::from([]),

@@ -62,7 +62,11 @@ system_table! {
     "reltuples" Real = -1.0_f32,
     "relhasindex" Boolean = class.has_index,
     "relisshared" Boolean = false,
-    "relpersistence" Text = if class.schema.is_temporary() { "t" } else { "p" },
+    "relpersistence" Text = match class.schema.is_temporary() {
+        true => "t",
+        false if class.unlogged => "u",
+        false => "p",
+    },
     "relkind" Text = class.kind,
     "relnatts" SmallInt = small(class.columns),
     "relchecks" SmallInt = small(class.checks),
@@ -87,6 +91,7 @@ struct Class<'c> {
     checks: usize,
     has_index: bool,
     has_triggers: bool,
+    unlogged: bool,
     check: Option<ViewCheck>,
 }
 
@@ -101,6 +106,7 @@ impl<'c> Class<'c> {
             checks: 0,
             has_index: false,
             has_triggers: false,
+            unlogged: false,
             check: None,
         }
     }
@@ -116,12 +122,16 @@ fn classes(names: &Names) -> Vec<Class<'_>> {
             checks: def.checks.len(),
             has_index: !entry.indexes.is_empty(),
             has_triggers: !def.triggers.is_empty(),
+            unlogged: def.unlogged,
             ..Class::new(kind, table_oid(def.id), def.schema, &def.name, columns)
         });
         classes.extend(entry.indexes.iter().map(|index| {
             let columns = index.def.columns.len() - usize::from(index.def.partial);
             let oid = index_oid(index.def.id);
-            Class::new("i", oid, def.schema, &index.def.name, columns)
+            Class {
+                unlogged: def.unlogged,
+                ..Class::new("i", oid, def.schema, &index.def.name, columns)
+            }
         }));
     }
     classes.extend(names.views().map(|view| {

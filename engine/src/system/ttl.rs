@@ -23,6 +23,7 @@ system_table! {
     "expression" Text = table.def.expiration_expression(),
     "reset" Text = if expiry.resets { "update" } else { "insert" },
     "paused" Boolean = expiry.paused,
+    "triggers" Boolean = expiry.triggers,
     "live" BigInt = found.live,
     "expired" BigInt = found.expired,
     "oldest" TimestampTz = oldest.map(Value::TimestampTz),

@@ -45,6 +45,9 @@ pub struct TableDef {
     /// How it stays within bounds, if it is a cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eviction: Option<Box<Eviction>>,
+    /// Whether its rows are not logged: a crash leaves none of them.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unlogged: bool,
 }
 
 /// How a table stays within bounds, one of which it has: by giving up rows.
@@ -76,6 +79,9 @@ pub struct Expiry {
     pub after: Option<String>,
     /// Whether an UPDATE of a row begins its time anew.
     pub resets: bool,
+    /// Whether triggers fire where the system deletes a row that has expired.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub triggers: bool,
     /// Whether rows that have expired are left where they are.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,
@@ -456,6 +462,7 @@ impl TableDef {
             triggers: Vec::new(),
             expiry: None,
             eviction: None,
+            unlogged: false,
         }
     }
 
@@ -508,7 +515,7 @@ impl TableDef {
         self.columns[self.position(column)?].generated.as_deref()
     }
 
-    /// Whether rows of the other definition can be rows of this one.
+    /// Whether rows of the other definition can be rows of this one, and have been logged if these are to be.
     pub fn has_layout_of(&self, other: &Self) -> bool {
         let layout = |def: &Self| -> Vec<(ColumnId, DataType)> {
             let columns = def.columns.iter();
@@ -516,7 +523,7 @@ impl TableDef {
                 .map(|column| (column.id, column.data_type))
                 .collect()
         };
-        layout(self) == layout(other)
+        layout(self) == layout(other) && self.unlogged == other.unlogged
     }
 
     /// The position of the column of that id.

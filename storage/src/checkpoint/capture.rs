@@ -104,7 +104,7 @@ impl Destination<'_> {
         let sparse = self.sparse_files(moment, last);
         let is_sparse = |image: &ImageRef| sparse.contains(&image.file);
         // The list of images is in this order.
-        let mut tables: Vec<_> = moment.catalog.tables().collect();
+        let mut tables: Vec<_> = moment.tables().collect();
         tables.sort_unstable_by_key(|table| table.def.id);
         for table in tables {
             let before = last.table(table);
@@ -154,7 +154,7 @@ impl Destination<'_> {
     fn sparse_files(&self, moment: &Moment, last: &LastCheckpoint) -> BTreeSet<u64> {
         // Bytes that are needed, and where the last of them end.
         let mut needed: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
-        for table in moment.catalog.tables() {
+        for table in moment.tables() {
             let Some(before) = last.table(table) else {
                 continue;
             };

@@ -2,7 +2,7 @@
 
 use super::list::{ImageRef, by_block};
 use super::manifest::Manifest;
-use crate::catalog::{Catalog, TableEntry};
+use crate::catalog::TableEntry;
 use crate::ids::{BlockNo, TableId, Timestamp};
 use crate::table::Table;
 use std::collections::HashMap;
@@ -25,13 +25,23 @@ pub struct LastTable {
 }
 
 impl LastCheckpoint {
-    /// The checkpoint of a manifest, whose tables are those of the catalog.
-    pub fn of(manifest: &Manifest, catalog: &Catalog) -> Self {
+    /// What the checkpoint of a manifest has of these tables.
+    pub fn of<'t>(manifest: &Manifest, entries: impl Iterator<Item = &'t Arc<TableEntry>>) -> Self {
+        let mut last = Self::default();
+        last.extend(manifest, entries);
+        last
+    }
+
+    /// And of these.
+    pub fn extend<'t>(
+        &mut self,
+        manifest: &Manifest,
+        entries: impl Iterator<Item = &'t Arc<TableEntry>>,
+    ) {
         if !manifest.is_checkpoint() || manifest.image.is_some() {
-            return Self::default();
+            return;
         }
-        let mut tables: HashMap<TableId, LastTable> = HashMap::new();
-        for table in catalog.tables() {
+        for table in entries {
             let id = table.def.id;
             let start = manifest.images.partition_point(|image| image.table < id);
             let images = manifest.images[start..].iter();
@@ -43,9 +53,8 @@ impl LastCheckpoint {
                     .copied()
                     .collect(),
             };
-            tables.insert(id, last);
+            self.tables.insert(id, last);
         }
-        Self { tables }
     }
 
     /// What it has of a table, if that still has the rows it had.

@@ -50,7 +50,7 @@ pub use info::{CheckpointInfo, CheckpointReason};
 pub use last::LastCheckpoint;
 pub use sweep::{KeptFiles, is_replaced, sweep};
 
-use crate::catalog::{Catalog, CommentDef, SequenceEntry};
+use crate::catalog::{Catalog, CommentDef, SequenceEntry, TableEntry};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::format::DatabaseId;
@@ -111,6 +111,8 @@ struct Moment {
     sequences: Vec<SequenceManifest>,
     next_sequence: SequenceId,
     view: ReadView,
+    /// Whether the rows of unlogged tables are in it, too.
+    has_unlogged: bool,
 }
 
 impl Checkpointer {
@@ -144,6 +146,14 @@ impl Checkpointer {
         last.map_or(0, |last| self.log.end().0 - last.0)
     }
 
+    /// Whether closing has to write rows of unlogged tables for the next opening to find.
+    pub fn has_unlogged_to_keep(&self) -> bool {
+        let has_rows = |table: &Arc<TableEntry>| table.rows.blocks().next().is_some();
+        let catalog = self.core.catalog();
+        let mut unlogged = catalog.tables().filter(|table| table.def.unlogged);
+        unlogged.any(has_rows) && !self.log.is_unlogged_kept()
+    }
+
     /// Waits for the checkpoint that is being written, and refuses further ones.
     pub fn close(&self) {
         self.state.lock().closed = true;
@@ -159,7 +169,12 @@ impl Checkpointer {
         if state.closed {
             return Err(Error::Closed);
         }
-        let moment = Moment::latest(&self.core, || self.log.rotate())?;
+        let has_unlogged = reason == CheckpointReason::Close;
+        let mut moment = Moment::latest(&self.core, || {
+            self.log.keep_unlogged(has_unlogged);
+            self.log.rotate()
+        })?;
+        moment.has_unlogged = has_unlogged;
         let start = self.log.segment_of(moment.lsn)?;
         let (current, _) = Manifest::read(&*self.disk, MANIFEST)?;
         // One that failed as its manifest was installed has left a data file that nobody names: tried
@@ -187,7 +202,7 @@ impl Checkpointer {
         state.images = LastCheckpoint::default();
         kept::install_manifest(&*self.disk, &manifest, self.database)?;
         state.last = moment.lsn;
-        state.images = LastCheckpoint::of(&manifest, &moment.catalog);
+        state.images = LastCheckpoint::of(&manifest, moment.tables());
         // The checkpoint stands; what cannot be removed now is removed next time.
         let _ = kept::forget(&*self.disk, self.keep)
             .and_then(|()| sweep(&*self.disk))
@@ -259,7 +274,14 @@ impl Moment {
             catalog,
             next_ids: core.next_ids(),
             view,
+            has_unlogged: false,
         }
+    }
+
+    /// The tables of which rows are in it.
+    fn tables(&self) -> impl Iterator<Item = &Arc<TableEntry>> {
+        let tables = self.catalog.tables();
+        tables.filter(|table| self.has_unlogged || !table.def.unlogged)
     }
 
     fn manifest(&self, timeline: u32, segment: u64, images: Vec<ImageRef>) -> Manifest {

@@ -33,12 +33,14 @@ use std::sync::atomic::Ordering::Relaxed;
 /// Bytes of images below which one thread is as fast as several.
 const THREAD_BYTES: u64 = 4 << 20;
 
-/// Loads all images that a manifest names; returns how many rows they have.
+/// Loads all images that a manifest names of tables that are `unlogged` or of those that are not; returns how many rows they
+/// have.
 pub(super) fn load(
     from: &Contents<'_>,
     core: &Core,
     progress: &Progress<'_>,
     losses: Option<&Losses>,
+    unlogged: bool,
 ) -> Result<u64> {
     let (disk, manifest, database) = (from.disk, from.manifest, from.database);
     let numbers = manifest.files();
@@ -48,11 +50,17 @@ pub(super) fn load(
         }
         None => DataFiles::open(disk, database, &numbers)?,
     };
-    let blocks: Vec<&[ImageRef]> = by_block(&manifest.images).collect();
+    let catalog = core.catalog();
+    let is_unlogged = |images: &&[ImageRef]| {
+        let table = catalog.table_by_id(images[0].table);
+        table.is_some_and(|table| table.def.unlogged)
+    };
+    let blocks = by_block(&manifest.images).filter(|images| is_unlogged(images) == unlogged);
+    let blocks: Vec<&[ImageRef]> = blocks.collect();
     let loading = Loading {
         core,
         files,
-        catalog: core.catalog(),
+        catalog,
         blocks,
         path: from.path,
         timestamp: manifest.timestamp,

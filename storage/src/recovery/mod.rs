@@ -46,8 +46,9 @@ pub use report::{Loss, Lost, RecoveryMode, RecoveryReport};
 pub use timeline::{Newer, RestoreReport, rewind};
 pub use verify::{Damage, Verification, verify};
 
+use crate::catalog::TableEntry;
 use crate::checkpoint::manifest::{MANIFEST, Manifest};
-use crate::checkpoint::{LastCheckpoint, sweep};
+use crate::checkpoint::{CheckpointReason, LastCheckpoint, sweep};
 use crate::disk::{Disk, DiskFile};
 use crate::error::{Error, Result};
 use crate::format::{DatabaseId, FEATURES_KNOWN, PROLOGUE_LEN, ROOT, features, install, read_file};
@@ -198,6 +199,7 @@ fn go_on(
         mut report,
     } = proved;
     let (timeline, checkpoint_end) = (manifest.timeline, manifest.lsn);
+    let keeps_unlogged = is_unlogged_kept(&manifest, closed_at, end.end);
     let (log_end, timestamp, found) = (end.end, end.timestamp, end.segments.clone());
     let finish = finishing(Arc::clone(disk), manifest, database, end);
     let (segments, unfinished) = match finish() {
@@ -224,6 +226,7 @@ fn go_on(
         }),
     };
     let log = Log::open(disk.clone(), options.pool.ledger().clone(), start)?;
+    log.keep_unlogged(keeps_unlogged);
     Ok(Recovered {
         core,
         log: Arc::new(log),
@@ -353,7 +356,10 @@ fn load(
     let progress = Progress::begin(listener, RecoveryPhase::Images, report.image_bytes);
     report.rows_loaded = restore::manifest(directory, core, &progress, None)?;
     // Before the log may say that tables have other rows.
-    let images = LastCheckpoint::of(manifest, &core.catalog());
+    let catalog = core.catalog();
+    let is_unlogged = |table: &&Arc<TableEntry>| table.def.unlogged;
+    let logged = catalog.tables().filter(|table| !is_unlogged(table));
+    let mut images = LastCheckpoint::of(manifest, logged);
     progress.end();
 
     let loaded = Instant::now();
@@ -372,6 +378,11 @@ fn load(
     report.dropped_because = end.tail.as_ref().map(|tail| tail.because.clone());
     drop(replay);
     progress.end();
+    if is_unlogged_kept(manifest, closed_at, end.end) {
+        let progress = Progress::begin(None, RecoveryPhase::Images, 0);
+        report.rows_loaded += images::load(directory, core, &progress, None, true)?;
+        images.extend(manifest, catalog.tables().filter(is_unlogged));
+    }
 
     let replayed = Instant::now();
     let progress = Progress::begin(listener, RecoveryPhase::Indexes, core.finish_rows()?);
@@ -381,6 +392,13 @@ fn load(
     progress.end();
     report.elapsed = [loaded - started, replayed - loaded, replayed.elapsed()];
     Ok((end, images))
+}
+
+/// Whether the rows that a checkpoint has of unlogged tables are those that they had in the end (`transaction::unlogged`).
+fn is_unlogged_kept(manifest: &Manifest, closed_at: Option<Lsn>, end: Lsn) -> bool {
+    let reason = manifest.info.as_ref().map(|info| info.reason);
+    let at = manifest.lsn;
+    reason == Some(CheckpointReason::Close) && closed_at == Some(at) && end == at
 }
 
 /// Has builds that do not know what this one may write refuse the directory, before it is written. They

@@ -18,7 +18,7 @@ use crate::transaction::Core;
 use crate::wal::Operation;
 use crate::wal::closing::ClosingMark;
 
-/// Restores the tables and rows of a checkpoint; returns how many rows.
+/// Restores the tables and rows of a checkpoint, but for rows of unlogged tables; returns how many rows.
 pub(super) fn manifest(
     from: &Contents<'_>,
     core: &Core,
@@ -30,7 +30,7 @@ pub(super) fn manifest(
     definitions(core, manifest, from.path)?;
     let rows = match &manifest.image {
         Some(file) => old_rows(from.disk, core, file, from.database, begin, losses)?,
-        None => images::load(from, core, progress, losses)?,
+        None => images::load(from, core, progress, losses, false)?,
     };
     let place = Place {
         path: from.path,

@@ -6,7 +6,7 @@
 //!    should reach. What will be logged while the checkpoint is written counts, too: as much as was logged in
 //!    the time that the last one took.
 //! 3. When anything was logged and the last one is some time ago.
-//! 4. When the database is closed, if that is wished or the target says so.
+//! 4. When the database is closed, if that is wished, the target says so, or unlogged tables have rows to be kept.
 //!
 //! A checkpoint that nobody waits for is written at a limited pace ([`super::pace`]). One that fails is tried
 //! again after a while that doubles each time: on a full disk each try takes the room that the log needs.
@@ -184,7 +184,7 @@ impl Schedule {
     pub(super) fn close(&self) -> Result<()> {
         let logged = self.logged_since();
         let is_due = logged > 0 && (self.on_close || self.is_beyond_target(logged));
-        let written = match is_due {
+        let written = match is_due || self.checkpointer.has_unlogged_to_keep() {
             true => self.run(CheckpointReason::Close).map(drop),
             false => Ok(()),
         };

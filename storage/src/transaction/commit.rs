@@ -105,6 +105,9 @@ impl Transaction {
         let memory = self.set.take_frame();
         if let Some(attached) = self.core.log() {
             let mut encoded = self.encode(memory, attached.log.part_bytes());
+            if encoded.is_empty() {
+                self.log_unlogged(attached, &mut encoded)?;
+            }
             // Of what is temporary nothing is logged.
             if !encoded.is_empty() {
                 if !attached.waits(self.options.durability) {
@@ -144,6 +147,9 @@ impl Transaction {
         }
         let catalog = self.check_structure()?;
         let timestamp = Timestamp(core.timeline.latest().0 + 1);
+        if let (Some(attached), None) = (core.log(), &frame) {
+            self.check_unlogged(attached)?;
+        }
         self.retire_counters()?;
         // From here on nothing fails.
         let lsn = match (core.log(), frame) {
@@ -293,7 +299,7 @@ impl Transaction {
                 continue;
             }
             let entry = self.set.entry(write);
-            if entry.def.schema.is_temporary() {
+            if entry.def.unlogged || entry.def.schema.is_temporary() {
                 continue;
             }
             let table = entry.def.id;

@@ -54,6 +54,7 @@ mod sequence;
 mod shown;
 mod types;
 mod unique;
+mod unlogged;
 mod validate;
 mod view;
 mod waiting;

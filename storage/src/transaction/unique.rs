@@ -56,6 +56,31 @@ impl Transaction {
         self.check_unique(table, index, &key, row)
     }
 
+    /// Another row that has the key of a row, as for [`Self::check_key`].
+    ///
+    /// # Errors
+    /// `Conflict`.
+    pub fn key_rival(
+        &self,
+        table: &TableEntry,
+        index: &IndexEntry,
+        row: RowId,
+    ) -> Result<Option<RowId>> {
+        let mut key = Key::new();
+        let has_key = self.row_to_change(table, row, |image| !index.encode_row(&mut key, image));
+        if has_key != Some(true) || index.leaves_out(&key) {
+            return Ok(None);
+        }
+        let found = index.index.find_map(&key, |other| match other == row {
+            true => None,
+            false => {
+                let held = self.held(table, index, &key, other, |_, _| other);
+                held.transpose()
+            }
+        });
+        found.transpose()
+    }
+
     fn check_other(
         &self,
         table: &TableEntry,

@@ -38,6 +38,7 @@ use crate::mvcc::Timeline;
 use crate::pool::{Ledger, Owner, Reservation};
 use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Queued bytes beyond which whoever reserves room for a commit first helps to write.
@@ -62,6 +63,8 @@ pub struct Log {
     /// How long a commit that nobody waits for may be at risk, if somebody sees to it.
     pub(super) loss_window: Option<Duration>,
     part_bytes: usize,
+    /// Where the log ended when the rows of unlogged tables were written to a checkpoint, or taken from one.
+    unlogged_kept: AtomicU64,
 }
 
 impl Log {
@@ -96,6 +99,7 @@ impl Log {
             arrived: Condvar::new(),
             loss_window,
             part_bytes,
+            unlogged_kept: AtomicU64::new(u64::MAX),
         })
     }
 
@@ -208,6 +212,20 @@ impl Log {
         let mut queue = self.queue.lock();
         queue.push(Entry::Rotate);
         queue.end
+    }
+
+    /// Says whether the checkpoint that begins where the log ends has the rows of unlogged tables
+    /// (`transaction::unlogged`). Called inside the commit section, or by recovery.
+    pub fn keep_unlogged(&self, kept: bool) {
+        let end = if kept { self.end().0 } else { u64::MAX };
+        // Relaxed: the commit section orders it.
+        self.unlogged_kept.store(end, Relaxed);
+    }
+
+    /// Whether recovery would take the rows of unlogged tables from the last checkpoint: it has them, and nothing
+    /// was logged since.
+    pub fn is_unlogged_kept(&self) -> bool {
+        self.unlogged_kept.load(Relaxed) == self.end().0
     }
 
     /// The latest timestamp all of whose commits are known to be durable.

@@ -259,6 +259,7 @@ mod tests {
                 materialized: None,
                 expiry: None,
                 eviction: None,
+                unlogged: false,
             }),
         );
         put_sequence(&mut out, SequenceId(9), position(i64::MIN));

@@ -15,7 +15,8 @@ pub(in crate::bind) const AFTER: &str = "ttl_expire_after";
 pub(in crate::bind) const EXPRESSION: &str = "ttl_expiration_expression";
 /// Which changes begin a row's time anew: `insert` alone, or every `update` too.
 pub(in crate::bind) const RESET: &str = "ttl_reset";
-
+/// Whether triggers fire where a row that has expired is deleted.
+pub(in crate::bind) const TRIGGERS: &str = "ttl_triggers";
 /// Whether rows that have expired are left where they are, unseen.
 pub(in crate::bind) const PAUSE: &str = "ttl_pause";
 
@@ -26,6 +27,7 @@ pub(in crate::bind) struct Said {
     pub(in crate::bind) expression: Option<String>,
     pub(in crate::bind) resets: Option<bool>,
     pub(in crate::bind) paused: Option<bool>,
+    pub(in crate::bind) triggers: Option<bool>,
 }
 
 impl Said {
@@ -49,6 +51,7 @@ impl Said {
                 });
             }
             PAUSE => self.paused = Some(boolean(name, value)?),
+            TRIGGERS => self.triggers = Some(boolean(name, value)?),
             _ => return Ok(false),
         }
         Ok(true)
@@ -59,6 +62,7 @@ impl Said {
         match name {
             RESET => self.resets = Some(true),
             PAUSE => self.paused = Some(false),
+            TRIGGERS => self.triggers = Some(false),
             _ => return false,
         }
         true
@@ -70,8 +74,10 @@ impl Said {
             expression,
             resets,
             paused,
+            triggers,
         } = self;
-        after.is_none() && expression.is_none() && resets.is_none() && paused.is_none()
+        let says_when = after.is_some() || expression.is_some() || resets.is_some();
+        !says_when && paused.is_none() && triggers.is_none()
     }
 }
 

@@ -15,13 +15,13 @@ use crate::exec::ExecContext;
 use crate::exec::Transaction;
 use crate::exec::batch::Batch;
 use crate::exec::compile::compile;
-use crate::exec::dml::{Constraints, is_checkpoint};
+use crate::exec::dml::{Constraints, is_checkpoint, sweep_all};
 use crate::exec::memory::relieved;
 use crate::exec::pipeline::Pipeline;
 use crate::exec::referential::test_rows;
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::structure::{AlterTable, AlteredRows, Step};
-use remora_storage::catalog::{ColumnDefault, TableEntry};
+use remora_storage::catalog::{ColumnDefault, Deferral, IndexDef, TableEntry};
 use remora_storage::value::value_at;
 use remora_storage::{SequenceId, Stop, ValueRef};
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub(crate) fn alter_table(
     tx: &mut Transaction,
     context: &ExecContext,
 ) -> Result<()> {
-    structure(&plan.before, tx)?;
+    structure(&plan.before, tx, context)?;
     let start = |rows: &PhysicalPlan, tx: &Transaction| compile(rows, &tx.view(), context);
     let made = numbered::make(&plan.numbered, tx)?;
     let def = numbered::with_sequences(plan, &made);
@@ -62,7 +62,7 @@ pub(crate) fn alter_table(
             }
         }
     }
-    structure(&plan.after, tx)?;
+    structure(&plan.after, tx, context)?;
     for key in &plan.foreign_keys {
         let mut def = key.def.clone();
         if let Some(name) = &key.index {
@@ -116,15 +116,35 @@ fn insert(
     Ok(())
 }
 
+/// Deletes rows that have expired before a unique index is made: they have no keys.
+///
+/// # Errors
+/// 40001, and those of what foreign keys say of deletions.
+pub(crate) fn before_index(
+    def: &IndexDef,
+    tx: &mut Transaction,
+    context: &ExecContext,
+) -> Result<()> {
+    let is_key = def.unique || def.deferral != Deferral::Never;
+    let table = tx.catalog().table_by_id(def.table);
+    match table.filter(|_| is_key).map(Arc::clone) {
+        Some(table) => sweep_all(&table, tx, context),
+        None => Ok(()),
+    }
+}
+
 /// Changes the structure step by step.
 ///
 /// # Errors
 /// 23505 of a unique index, 40001, 53200.
-pub(crate) fn structure(steps: &[Step], tx: &mut Transaction) -> Result<()> {
+pub(crate) fn structure(steps: &[Step], tx: &mut Transaction, context: &ExecContext) -> Result<()> {
     for step in steps {
         match step {
             Step::DropIndex(id) => tx.drop_index(*id)?,
-            Step::CreateIndex(def) => drop(tx.create_index(def.clone())?),
+            Step::CreateIndex(def) => {
+                before_index(def, tx, context)?;
+                tx.create_index(def.clone())?;
+            }
             Step::RenameIndex(id, name) => tx.rename_index(*id, name)?,
             Step::DropSequence(id) => tx.drop_sequence(*id)?,
             Step::DropForeignKey(table, name) => tx.drop_foreign_key(*table, name)?,

@@ -40,6 +40,7 @@ pub(crate) use merge::merge;
 pub(crate) use returning::{Changes, Shown};
 pub(super) use row_writer::RowWriter;
 pub(crate) use row_writer::sweep;
+pub(super) use row_writer::sweep_all;
 pub(crate) use truncate::{empty, truncate};
 pub(super) use update::RowUpdate;
 pub(crate) use update::update;

@@ -22,10 +22,11 @@ use crate::exec::ExecContext;
 use crate::exec::Transaction;
 use crate::exec::eval::{Datum, with_refs};
 use crate::exec::memory::relieved;
-use crate::exec::referential::{TrackedChanges, follow, has_expired};
+use crate::exec::referential::{TrackedChanges, follow, has_expired, is_past};
 use crate::exec::trigger::{Firing, begin};
 use remora_storage::catalog::{IndexEntry, TableEntry, TriggerEvent};
 use remora_storage::{ColumnId, RowId, ValueRef};
+use std::convert::Infallible;
 use std::sync::Arc;
 
 /// Writes rows of a table by inserting, updating or deleting them.
@@ -262,7 +263,7 @@ fn changed_row<'v>(
 }
 
 /// Deletes rows that have expired and have a key of a row that is to be written, by some indexes of the table; returns
-/// whether there were any. What refers to them is done with as foreign keys say; triggers do not fire.
+/// whether there were any. What follows is that of [`sweep`].
 ///
 /// # Errors
 /// 40001, and those of the actions of foreign keys.
@@ -282,8 +283,37 @@ pub(super) fn delete_expired(
     Ok(found)
 }
 
+/// Deletes all rows of a table that have expired, for whom every row counts.
+///
+/// # Errors
+/// As for [`sweep`].
+pub(in crate::exec) fn sweep_all(
+    table: &Arc<TableEntry>,
+    tx: &mut Transaction,
+    context: &ExecContext,
+) -> Result<()> {
+    let Some(expiry) = table.def.expiry.as_deref() else {
+        return Ok(());
+    };
+    for block in table.rows.blocks() {
+        context.check()?;
+        let mut expired = Vec::new();
+        let Ok(()) = tx
+            .view()
+            .unrecorded()
+            .for_each_row_of(table, block, |row, values| {
+                if is_past(expiry, &values, context) {
+                    expired.push(row);
+                }
+                Ok::<(), Infallible>(())
+            });
+        sweep(table, &expired, tx, context)?;
+    }
+    Ok(())
+}
+
 /// Deletes those of the rows that have expired, and does with what refers to them as foreign keys say; triggers of the table
-/// do not fire. Returns how many there were.
+/// fire only where it says so. Returns how many there were.
 ///
 /// # Errors
 /// 40001, and those of the actions of foreign keys; the caller rolls back.
@@ -294,7 +324,12 @@ pub(crate) fn sweep(
     context: &ExecContext,
 ) -> Result<u64> {
     let change = (TriggerEvent::Delete, &[] as &[ColumnId]);
-    let mut writer = RowWriter::with_triggers(table, change, None, tx)?;
+    let expiry = table.def.expiry.as_ref();
+    let firing = match expiry.is_some_and(|expiry| expiry.triggers) {
+        true => begin(table, TriggerEvent::Delete, &[], true, tx, context)?,
+        false => None,
+    };
+    let mut writer = RowWriter::with_triggers(table, change, firing, tx)?;
     let mut swept = 0;
     for row in rows {
         if has_expired(table, *row, tx, context) && writer.delete(tx, *row, context)? {

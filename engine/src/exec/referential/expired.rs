@@ -20,7 +20,7 @@ pub(in crate::exec) fn has_expired(
 }
 
 /// Whether a row's time has come; that of a row without one never does.
-pub(super) fn is_past(expiry: &Expiry, row: &RowRef<'_>, context: &ExecContext) -> bool {
+pub(in crate::exec) fn is_past(expiry: &Expiry, row: &RowRef<'_>, context: &ExecContext) -> bool {
     match row.get(expiry.column) {
         ValueRef::TimestampTz(moment) => moment <= context.eval.clock.transaction_start(),
         _ => false,

@@ -50,5 +50,5 @@ pub(super) use actions::follow;
 pub(super) use deferred::Deferred;
 pub(crate) use deferred::{Said, check_deferred, set_constraints};
 pub(super) use existing::test_rows;
-pub(super) use expired::has_expired;
+pub(super) use expired::{has_expired, is_past};
 pub(super) use tracked_changes::{TrackedChanges, row_now};

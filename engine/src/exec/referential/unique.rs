@@ -11,9 +11,10 @@
 use crate::error::Result;
 use crate::exec::ExecContext;
 use crate::exec::Transaction;
+use crate::exec::dml::sweep;
 use crate::exec::memory::Held;
 use remora_storage::catalog::{Deferral, IndexEntry, TableEntry};
-use remora_storage::{ColumnId, IndexId, RowId, TableId};
+use remora_storage::{ColumnId, Error as StorageError, IndexId, RowId, TableId};
 use std::sync::Arc;
 
 /// Rows that are remembered before memory is asked for them.
@@ -100,20 +101,38 @@ impl UniqueKeys {
     }
 }
 
-/// Fails where another row has the key of one that was noted.
+/// Fails where another row has the key of one that was noted, and has not expired: then it is deleted.
 ///
 /// # Errors
-/// 23505, 40001, 57014 and its like.
-pub(super) fn check_keys(keys: &UniqueKeys, tx: &Transaction, context: &ExecContext) -> Result<()> {
+/// 23505, 40001, 57014 and its like, and those of what foreign keys say of deletions.
+pub(super) fn check_keys(
+    keys: &UniqueKeys,
+    tx: &mut Transaction,
+    context: &ExecContext,
+) -> Result<()> {
     // It may have been dropped since.
     let Some((table, index)) = tx.catalog().index_by_id(keys.index) else {
         return Ok(());
     };
+    let (table, index) = (Arc::clone(table), Arc::clone(index));
     for (number, row) in keys.rows.iter().enumerate() {
         if number.is_multiple_of(CHECK_ROWS) {
             context.check()?;
         }
-        tx.check_key(table, index, *row)?;
+        while let Err(refused) = tx.check_key(&table, &index, *row) {
+            let is_key = matches!(refused, StorageError::UniqueViolation { .. });
+            let rival = match is_key && table.def.expiry.is_some() {
+                true => tx.key_rival(&table, &index, *row)?,
+                false => None,
+            };
+            let gone = match rival {
+                Some(rival) => sweep(&table, &[rival], tx, context)?,
+                None => 0,
+            };
+            if gone == 0 {
+                return Err(refused.into());
+            }
+        }
     }
     Ok(())
 }

@@ -250,13 +250,14 @@ pub(in crate::session) fn run_alone(
             Ok(Done::changed(rows))
         }
         Statement::DropTable(before, tables) => {
-            exec::structure(before, tx)?;
+            exec::structure(before, tx, context)?;
             sequences::drop_owned(tx, tables)?;
             tables.iter().try_for_each(|id| tx.drop_table(*id))?;
             Ok(Done::default())
         }
         Statement::CreateIndex(def) => {
             if let Some(def) = def {
+                exec::before_index(def, tx, context)?;
                 let is_asked = || context.check().is_err();
                 tx.create_index_unless(def.clone(), Stop::when(&is_asked))
                     .map_err(|error| context.stopped(error))?;
@@ -295,13 +296,15 @@ pub(in crate::session) fn run_alone(
             for statement in all {
                 match statement {
                     Statement::AlterTable(plan) => exec::alter_table(plan, tx, context)?,
-                    Statement::Structure(steps) => exec::structure(steps, tx)?,
+                    Statement::Structure(steps) => exec::structure(steps, tx, context)?,
                     _ => {}
                 }
             }
             Ok(Done::default())
         }
-        Statement::Structure(steps) => exec::structure(steps, tx).map(|()| Done::default()),
+        Statement::Structure(steps) => {
+            exec::structure(steps, tx, context).map(|()| Done::default())
+        }
         Statement::Begin(_)
         | Statement::SetTransaction(_)
         | Statement::SetCharacteristics(_)

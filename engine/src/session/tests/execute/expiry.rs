@@ -259,3 +259,99 @@ fn what_a_transaction_still_sees_is_swept_later() {
     db.run_background().unwrap();
     assert_eq!(stored(&db), 0);
 }
+
+/// The end of a row is an event, whoever comes upon it first: the sweeper, or who writes its key.
+#[test]
+fn triggers_tell_of_the_end_of_a_row_where_the_table_wants_that() {
+    let time = ManualTime::at(UNIX_EPOCH);
+    let options = Options::new().time_source(Arc::new(time.clone()));
+    let db = Database::in_memory_with(options.manual_maintenance(true)).unwrap();
+    let conn = db.connect().unwrap();
+    conn.execute_batch(
+        "CREATE TABLE visit (id INT PRIMARY KEY, who TEXT)
+             WITH (ttl_expire_after = '1 minute', ttl_triggers = true);
+         CREATE TABLE left_us (n BIGSERIAL PRIMARY KEY, who TEXT, rows BIGINT);
+         CREATE TRIGGER t BEFORE DELETE ON visit FOR EACH ROW BEGIN
+             SELECT RAISE(ABORT, 'stays') WHERE OLD.who = 'eve'; END;
+         CREATE TRIGGER u AFTER DELETE ON visit FOR EACH ROW BEGIN
+             INSERT INTO left_us (who, rows) SELECT OLD.who, count(*) FROM visit; END;
+         INSERT INTO visit VALUES (1, 'ann'), (2, 'bob'), (3, 'eve')",
+    )
+    .unwrap();
+    time.advance(MINUTE);
+    conn.execute("INSERT INTO visit VALUES (2, 'bert')", [])
+        .unwrap();
+    db.run_background().unwrap();
+    db.run_background().unwrap();
+    let told = "SELECT string_agg(n || ' ' || who || ' ' || rows, ', ' ORDER BY n) FROM left_us";
+    let told: String = conn.query_row(told, [], |row| row.get(0)).unwrap();
+    assert_eq!(told, "1 bob 0, 2 ann 1");
+    // Nobody sees who could not be deleted.
+    assert_eq!(stored(&db), 2);
+    assert_eq!(number(&conn, "SELECT sum(id)::BIGINT FROM visit"), 2);
+    assert_eq!(number(&conn, "SELECT expired FROM remora_ttl"), 1);
+    conn.execute("DROP TRIGGER t ON visit", []).unwrap();
+    time.advance(MINUTE / 4);
+    db.run_background().unwrap();
+    assert_eq!(number(&conn, "SELECT max(n) FROM left_us"), 3);
+    conn.execute("ALTER TABLE visit SET (ttl_triggers = false)", [])
+        .unwrap();
+    time.advance(MINUTE);
+    db.run_background().unwrap();
+    assert_eq!(
+        (stored(&db), number(&conn, "SELECT max(n) FROM left_us")),
+        (0, 3)
+    );
+}
+
+/// Keys of rows that have expired are free before they are swept, however late a key is tested.
+#[test]
+fn a_key_that_is_tested_later_is_free_as_well() {
+    let (time, _db, [alice, bob]) = lodge();
+    alice
+        .execute_batch(
+            "CREATE TABLE seat (id INT UNIQUE DEFERRABLE INITIALLY DEFERRED, n INT UNIQUE DEFERRABLE)
+                 WITH (ttl_expire_after = '1 minute');
+             INSERT INTO seat VALUES (1, 10), (2, 20)",
+        )
+        .unwrap();
+    time.advance(MINUTE);
+    alice
+        .execute("INSERT INTO seat VALUES (1, 20)", [])
+        .unwrap();
+    alice
+        .execute("INSERT INTO seat VALUES (3, 30)", [])
+        .unwrap();
+    bob.execute("BEGIN", []).unwrap();
+    bob.execute("UPDATE seat SET id = 1 WHERE id = 3", [])
+        .unwrap();
+    assert_eq!(state(bob.execute("COMMIT", [])), "23505");
+    assert_eq!(
+        state(bob.execute("INSERT INTO seat VALUES (4, 20)", [])),
+        "23505"
+    );
+    assert_eq!(number(&alice, "SELECT sum(id)::BIGINT FROM seat"), 4);
+}
+
+#[test]
+fn a_unique_index_is_made_of_the_rows_that_are_there() {
+    let (time, _db, [alice, _]) = lodge();
+    let unique = "CREATE UNIQUE INDEX visit_who ON visit (who)";
+    time.advance(MINUTE / 2);
+    alice
+        .execute("INSERT INTO visit VALUES (3, 'ann'), (4, 'dan')", [])
+        .unwrap();
+    assert_eq!(state(alice.execute(unique, [])), "23505");
+    time.advance(MINUTE / 2);
+    alice.execute(unique, []).unwrap();
+    alice
+        .execute(
+            "ALTER TABLE visit ADD CONSTRAINT who_once UNIQUE (who) DEFERRABLE",
+            [],
+        )
+        .unwrap();
+    assert_eq!(
+        number(&alice, "SELECT count(*) FROM visit WHERE who = 'ann'"),
+        1
+    );
+}

@@ -16,3 +16,4 @@ mod needs;
 mod phantoms;
 mod reads;
 mod row_effects;
+mod unlogged;
