@@ -302,7 +302,7 @@ pub(in crate::exec) fn sweep_all(
             .view()
             .unrecorded()
             .for_each_row_of(table, block, |row, values| {
-                if is_past(expiry, &values, context) {
+                if is_past(expiry, values, context) {
                     expired.push(row);
                 }
                 Ok::<(), Infallible>(())

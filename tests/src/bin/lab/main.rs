@@ -22,6 +22,7 @@ mod counts;
 mod crashlab;
 mod differential;
 mod durability;
+mod expiry;
 mod faults;
 mod fulldisk;
 mod history;
@@ -38,7 +39,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 /// A tool: its name, what it does, and the function that does it.
 type Tool = (&'static str, &'static str, fn(Arguments) -> Result<()>);
 
-const TOOLS: [Tool; 15] = [
+const TOOLS: [Tool; 16] = [
     ("beside", "another build of this lab, in turn", beside::run),
     (
         "caches",
@@ -66,6 +67,11 @@ const TOOLS: [Tool; 15] = [
         "durability",
         "what it costs to be sure, beside SQLite",
         durability::run,
+    ),
+    (
+        "expiry",
+        "rows that expire: opening, and all at once",
+        expiry::run,
     ),
     ("faults", "files that have decayed", faults::run),
     (
