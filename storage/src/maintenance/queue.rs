@@ -74,6 +74,7 @@ impl GarbageQueue {
     }
 
     /// The oldest set of this thread, if it is at or below the horizon.
+    #[inline]
     pub(super) fn pop_own(&self, horizon: Timestamp) -> Option<Waiting> {
         let mut own = self.own().lock();
         own.pop_front_if(|set| set.timestamp <= horizon)

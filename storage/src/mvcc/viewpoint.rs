@@ -42,6 +42,7 @@ impl<'r> Viewpoint<'r> {
     /// A slot may be released and claimed anew at any time. So the word is read once more after
     /// the slot's state: a transaction stamps or unlinks all its words before it leaves its slot,
     /// hence a word that still holds the marker proves that the state read was its owner's.
+    #[inline(always)]
     pub fn resolve(&self, read: impl Fn() -> Stamp) -> Resolved {
         let mut stamp = read();
         loop {

@@ -28,6 +28,14 @@ impl Pool {
         bytes
     }
 
+    /// Gives the system pages that nobody has, but for so many bytes of them.
+    pub fn purge_beyond(&self, kept: u64) {
+        let idle = self.space.0.lock().extents.stats().idle_bytes;
+        if idle > kept {
+            self.purge(idle - kept);
+        }
+    }
+
     /// Gives the system pages that nobody has, until they are as many bytes as wanted; returns how many they were.
     pub fn purge(&self, wanted: u64) -> u64 {
         let mut bytes = self.release_empty(wanted);

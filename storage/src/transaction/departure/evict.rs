@@ -14,7 +14,8 @@
 //!
 //! **Bytes.** A table is measured when a 64th of the bound was written to it since the last time. It is charged with its
 //! blocks and indexes, but not with rows that are deleted and kept for an older snapshot. Blocks with many dead rows are
-//! built anew first, as under memory pressure (`relief`); only then are rows given up.
+//! built anew first, as under memory pressure (`relief`); only then are rows given up. Pages of the pool that nobody has by
+//! then go back to the system.
 
 use crate::catalog::{Eviction, IndexEntry, TableEntry};
 use crate::error::{Error, Result};
@@ -46,8 +47,11 @@ const TRIES: usize = 64;
 const ROWS_MAX: u64 = 4096;
 /// The part of `max_bytes` that is written between two measurements.
 const MEASURED_PART: u64 = 64;
-/// The part of `max_bytes` that rows are kept out of.
-const MARGIN_PART: u64 = 32;
+/// The part of `max_bytes` that rows are kept out of: for what is deleted and not collected yet, and for what the process
+/// takes beside what the ledger counts.
+const MARGIN_PART: u64 = 8;
+/// The part of `max_bytes` that pages of nobody take at most.
+const IDLE_PART: u64 = 64;
 /// The part of a cache's rows that is given up at a time where memory is scarce.
 const SHRINK_PART: u64 = 8;
 /// How long rows that have expired are not looked for again, in microseconds.
@@ -245,13 +249,14 @@ impl Evictor<'_> {
     fn rows_beyond(&self, max: u64) -> u64 {
         let measure = || measure(self.table, self.cache, &self.registration.enter());
         let mut measured = measure();
-        // A part is left for what is deleted and not collected yet.
         let max = max - max / MARGIN_PART;
         if measured.charged > max && measured.has_dead_rows {
             self.core.compact_cache(self.table);
             measured = measure();
         }
         self.cache.note_measured();
+        // Blocks come and go: without this the process would be a fifth larger than what it is charged with.
+        self.core.pool.purge_beyond(max / IDLE_PART);
         if measured.charged <= max {
             return 0;
         }

@@ -1,7 +1,7 @@
 //! Expiry: what it costs to open a database of rows that expire, and what others notice when all expire at once.
 //!
 //! ```text
-//! cargo run --release -p remora-tests -- expiry [--rows 10000000] [--rounds 3] [--seconds 10]
+//! cargo run --release -p remora-tests -- expiry [--rows 10000000] [--rounds 5] [--seconds 10]
 //! ```
 //!
 //! *Opening.* Two directories hold the same rows with the same columns; in one of them rows expire by the last column. They are
@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 
 pub(crate) fn run(mut arguments: Arguments) -> Result<()> {
     let rows = arguments.value_or("--rows", 10_000_000)?;
-    let rounds = arguments.value_or("--rounds", 3)?.max(1);
+    let rounds = arguments.value_or("--rounds", 5)?.max(1);
     let seconds = arguments.value_or("--seconds", 10)?.max(1);
     arguments.end()?;
     let opening = opening(rows, rounds)?;
@@ -51,7 +51,7 @@ pub(crate) fn run(mut arguments: Arguments) -> Result<()> {
 
 fn fill(conn: &Connection, rows: u64, expires: &str) -> Result<()> {
     let sql = format!(
-        "INSERT INTO t (k, v, expires_at) SELECT n, n * 7919 % 1000003, {expires} FROM generate_series($1, $2) AS g (n)"
+        "INSERT INTO t (k, v, expires_at) SELECT n, n * 7919 % 1000003, {expires} FROM generate_series($1::BIGINT, $2::BIGINT) AS g (n)"
     );
     let mut insert = conn.prepare(&sql)?;
     for from in (1..=rows).step_by(AT_ONCE as usize) {
