@@ -319,7 +319,7 @@ impl Pass<'_> {
         Ok(swept)
     }
 
-    /// What actions of foreign keys and triggers run with: there is no session.
+    /// A context of no session, for actions of foreign keys and triggers.
     fn context(&self) -> ExecContext {
         let core = Arc::clone(self.core);
         let catalog = core.catalog();

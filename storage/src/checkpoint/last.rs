@@ -25,7 +25,7 @@ pub struct LastTable {
 }
 
 impl LastCheckpoint {
-    /// What the checkpoint of a manifest has of these tables.
+    /// The images that the checkpoint of a manifest has of these tables.
     pub fn of<'t>(manifest: &Manifest, entries: impl Iterator<Item = &'t Arc<TableEntry>>) -> Self {
         let mut last = Self::default();
         last.extend(manifest, entries);

@@ -394,7 +394,7 @@ fn load(
     Ok((end, images))
 }
 
-/// Whether the rows that a checkpoint has of unlogged tables are those that they had in the end (`transaction::unlogged`).
+/// Whether the rows that a checkpoint has of unlogged tables are those that they had in the end (`transaction::commit`).
 fn is_unlogged_kept(manifest: &Manifest, closed_at: Option<Lsn>, end: Lsn) -> bool {
     let reason = manifest.info.as_ref().map(|info| info.reason);
     let at = manifest.lsn;

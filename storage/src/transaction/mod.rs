@@ -54,7 +54,6 @@ mod sequence;
 mod shown;
 mod types;
 mod unique;
-mod unlogged;
 mod validate;
 mod view;
 mod waiting;

@@ -215,7 +215,7 @@ impl Log {
     }
 
     /// Says whether the checkpoint that begins where the log ends has the rows of unlogged tables
-    /// (`transaction::unlogged`). Called inside the commit section, or by recovery.
+    /// (`transaction::commit`). Called inside the commit section, or by recovery.
     pub fn keep_unlogged(&self, kept: bool) {
         let end = if kept { self.end().0 } else { u64::MAX };
         // Relaxed: the commit section orders it.

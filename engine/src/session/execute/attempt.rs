@@ -99,7 +99,9 @@ impl Session {
         }
         let before = tx.begin_command();
         let mut done = dispatch::run(&prepared.plan, tx, call, pipe).and_then(|done| {
-            schema_elements::make(prepared, tx, call)?;
+            if let Some(elements) = prepared.schema_elements() {
+                schema_elements::make(elements, prepared, tx, call)?;
+            }
             if !Arc::ptr_eq(tx.catalog(), prepared.catalog()) {
                 self.sessions.sweeper.follow(tx.catalog(), &self.store)?;
             }

@@ -3,19 +3,18 @@
 use super::dispatch::{self, Pipe};
 use crate::error::Result;
 use crate::exec::Transaction;
+use crate::parse::Parsed;
 use crate::session::plans::call::Call;
 use crate::session::plans::prepared::Prepared;
 use std::sync::Arc;
 
-/// Makes what is to be in the schema that was just made, if there is anything.
+/// Makes the elements of the schema of that name, which was just made.
 pub(in crate::session) fn make(
+    (elements, schema): (&[Arc<Parsed>], &str),
     prepared: &Prepared,
     tx: &mut Transaction,
     call: &mut Call,
 ) -> Result<()> {
-    let Some((elements, schema)) = prepared.schema_elements() else {
-        return Ok(());
-    };
     let own = prepared.names();
     let path = Arc::new(own.path.before(schema));
     for element in elements {

@@ -1,5 +1,7 @@
 //! Commit.
 
+mod unlogged;
+
 use super::ddl::DdlStep;
 use super::validate::Validation;
 use super::{Committed, Core, RowRef, Transaction, TransactionOptions};

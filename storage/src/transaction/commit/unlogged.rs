@@ -13,14 +13,14 @@
 //! operation that changes nothing. It is as durable as any other: if a crash takes it, that commit and those that it was
 //! to tell of are taken together.
 
-use super::Transaction;
-use super::core::AttachedLog;
 use crate::error::{Error, Result};
+use crate::transaction::Transaction;
+use crate::transaction::core::AttachedLog;
 use crate::wal::FrameBuilder;
 
 impl Transaction {
     /// Whether rows of unlogged tables were changed.
-    pub(super) fn changes_unlogged(&self) -> bool {
+    pub(in crate::transaction) fn changes_unlogged(&self) -> bool {
         let mut touched = self.set.touched().iter();
         touched.any(|touched| touched.rows && touched.entry.def.unlogged)
     }
@@ -29,7 +29,7 @@ impl Transaction {
     ///
     /// # Errors
     /// `DiskFull`, `LogFailed`: what is behind commits that cannot become durable would not be seen.
-    pub(super) fn log_unlogged(
+    pub(in crate::transaction) fn log_unlogged(
         &self,
         attached: &AttachedLog,
         frame: &mut FrameBuilder,
@@ -47,7 +47,7 @@ impl Transaction {
     ///
     /// # Errors
     /// `Closed`: only closing writes such a checkpoint.
-    pub(super) fn check_unlogged(&self, attached: &AttachedLog) -> Result<()> {
+    pub(in crate::transaction) fn check_unlogged(&self, attached: &AttachedLog) -> Result<()> {
         match attached.log.is_unlogged_kept() && self.changes_unlogged() {
             true => Err(Error::Closed),
             false => Ok(()),
