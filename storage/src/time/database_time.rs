@@ -221,7 +221,8 @@ impl DatabaseTime {
     /// Microseconds since the origin.
     fn steady(&self) -> i64 {
         let since = self.source.instant().saturating_duration_since(self.origin);
-        i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+        // Not by way of 128 bits: a process does not run for 290,000 years.
+        (since.as_secs() as i64).saturating_mul(1_000_000) + i64::from(since.subsec_micros())
     }
 }
 

@@ -63,22 +63,11 @@ pub(crate) enum Also {
     Nothing,
     /// It is locked: `FOR UPDATE`.
     Lock,
-    /// It is there only if it has not expired ([`PointRead::is_alive`]). The moment is read behind the columns that are shown.
-    Expiry,
+    /// It is there only if it has not expired ([`PointRead::is_alive`]): the value that is read at this place, behind the
+    /// columns that are shown, says when it does.
+    Expiry(usize),
     /// Both.
-    LockAndExpiry,
-}
-
-impl Also {
-    /// Whether the row is locked.
-    pub(crate) fn locks(self) -> bool {
-        matches!(self, Self::Lock | Self::LockAndExpiry)
-    }
-
-    /// Whether the row may have expired.
-    pub(crate) fn expires(self) -> bool {
-        matches!(self, Self::Expiry | Self::LockAndExpiry)
-    }
+    LockAndExpiry(usize),
 }
 
 impl PointRead {
@@ -88,9 +77,10 @@ impl PointRead {
         self.also
     }
 
-    /// Whether the row that was read is there at a time; `shown` columns of it are shown.
-    pub(crate) fn is_alive(rows: &[Value], shown: usize, now: i64) -> bool {
-        !matches!(rows.get(shown), Some(Value::TimestampTz(moment)) if *moment <= now)
+    /// Whether the row that was read, with its moment at a place, is there at a time.
+    #[inline]
+    pub(crate) fn is_alive(rows: &[Value], moment: usize, now: i64) -> bool {
+        !matches!(rows.get(moment), Some(Value::TimestampTz(moment)) if *moment <= now)
     }
 
     /// The key that these parameters are, where it is one integer.

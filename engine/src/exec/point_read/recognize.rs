@@ -24,13 +24,14 @@ impl PointRead {
         };
         let columns = lookup.table.def.columns.iter().map(|column| column.id);
         let mut shown = shown(&select.exprs, &columns.collect::<Vec<_>>())?;
+        let place = shown.len();
         shown.extend(moment);
         Some(Self {
             keys: Keys::One(parts(&lookup.key)?),
             counts: false,
             also: match moment {
                 None => Also::Nothing,
-                Some(_) => Also::Expiry,
+                Some(_) => Also::Expiry(place),
             },
             read: KeyRead::new(&lookup.table, &lookup.index, &shown, lookup.columns),
             parameters: parameters.into(),
@@ -50,7 +51,7 @@ impl PointRead {
         let is_simple = is_lock && lock.wait != LockWait::Skip && select.lookup.index.def.unique;
         let read = Self::of_point(select, parameters).filter(|_| is_simple)?;
         let also = match read.also {
-            Also::Expiry => Also::LockAndExpiry,
+            Also::Expiry(place) => Also::LockAndExpiry(place),
             _ => Also::Lock,
         };
         Some(Self { also, ..read })

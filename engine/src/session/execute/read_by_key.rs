@@ -131,7 +131,8 @@ impl Place<'_> {
                 }
                 TransactionStatus::Failed => None,
             },
-            also => self.read_and(also, prepared, point, parameters, rows),
+            Also::Expiry(moment) => self.read_alive(moment, prepared, point, parameters, rows),
+            _ => self.read_and_lock(prepared, point, parameters, rows),
         };
         if found.is_some() && record.interrupt().is_set() {
             // A request that came meanwhile was meant for this statement, and not for the next.
@@ -140,42 +141,60 @@ impl Place<'_> {
         found
     }
 
-    /// Reads a row with which something else is done.
-    #[cold]
-    fn read_and(
+    /// Reads a row that may have expired.
+    #[inline(never)]
+    fn read_alive(
         mut self,
-        also: Also,
+        moment: usize,
         prepared: &Prepared,
         point: &PointRead,
         parameters: &[Value],
         rows: &mut Vec<Value>,
     ) -> Option<usize> {
-        let found = match (self.block.status, also.locks()) {
-            // A lock of its own is given up at once, but may have to be waited for.
-            (TransactionStatus::Idle, true) => None,
-            (TransactionStatus::Idle, false) => {
-                let place = self.again();
-                place.read_alone(prepared, point, parameters, rows)
-            }
-            (TransactionStatus::Open, false) => {
-                let place = self.again();
+        let place = self.again();
+        let found = match place.block.status {
+            TransactionStatus::Idle => place.read_alone(prepared, point, parameters, rows),
+            TransactionStatus::Open => {
                 place.read_in_block::<false>(prepared, point, parameters, rows)
             }
-            // That it may not be locked, or cannot, is told on the general way.
-            (TransactionStatus::Open, true) if !self.may_lock() => None,
-            (TransactionStatus::Open, true) => {
-                let place = self.again();
-                place.read_in_block::<true>(prepared, point, parameters, rows)
-            }
-            (TransactionStatus::Failed, _) => None,
+            TransactionStatus::Failed => None,
         };
-        let is_there = |found: usize, now: i64| match found {
-            1 => usize::from(PointRead::is_alive(rows, prepared.own_columns().len(), now)),
+        self.leave_out_expired(found, moment, rows)
+    }
+
+    /// Reads a row and locks it.
+    #[cold]
+    fn read_and_lock(
+        mut self,
+        prepared: &Prepared,
+        point: &PointRead,
+        parameters: &[Value],
+        rows: &mut Vec<Value>,
+    ) -> Option<usize> {
+        // A lock of its own is given up at once, but may have to be waited for. That a row may not be locked, or cannot, is
+        // told on the general way.
+        if self.block.status != TransactionStatus::Open || !self.may_lock() {
+            return None;
+        }
+        let place = self.again();
+        let found = place.read_in_block::<true>(prepared, point, parameters, rows);
+        match point.also() {
+            Also::LockAndExpiry(moment) => self.leave_out_expired(found, moment, rows),
+            _ => found,
+        }
+    }
+
+    /// How many rows are left of those that were found: none of one that has expired.
+    #[inline]
+    fn leave_out_expired(
+        &mut self,
+        found: Option<usize>,
+        moment: usize,
+        rows: &[Value],
+    ) -> Option<usize> {
+        match found {
+            Some(1) => Some(usize::from(PointRead::is_alive(rows, moment, self.time()))),
             found => found,
-        };
-        match also.expires() {
-            true => found.map(|found| is_there(found, self.time())),
-            false => found,
         }
     }
 
