@@ -5,10 +5,11 @@
 //!   eviction                  deletes row 3:7   it sees that from now on (mvcc, late commits)
 //! ```
 //!
-//! To its own statements the row has moved. Others had lost it, and find it again when the transaction commits. A row of a
-//! table with foreign keys is not revived, because the row that it refers to may be gone as well: then it is a conflict.
+//! To its own statements the row has moved. Others had lost it, and find it again when the transaction commits. The row that
+//! it refers to by a foreign key may be gone as well, since nothing referred to it any more. So the transaction relies on that
+//! row, as for a row that it inserts; where that cannot be told here, it is a conflict.
 
-use crate::catalog::TableEntry;
+use crate::catalog::{Deferral, ForeignKeyDef, TableEntry};
 use crate::error::Result;
 use crate::ids::{ColumnId, RowId, Timestamp, TransactionId};
 use crate::mvcc::{Operation, Resolved};
@@ -101,13 +102,20 @@ impl Transaction {
         row: RowId,
         changes: &[(ColumnId, ValueRef<'_>)],
     ) -> Result<bool> {
-        if !table.def.foreign_keys.is_empty() {
+        // Keys that are tested later are tested for the row that was there.
+        let mut indexes = table.indexes.iter();
+        if indexes.any(|index| index.def.deferral != Deferral::Never) {
             return Ok(false);
         }
         let Some(old) = self.see_departure(table, row) else {
             return Ok(false);
         };
         let changed = |column: ColumnId| changes.iter().find(|(id, _)| *id == column);
+        let is_kept = |key: &&ForeignKeyDef| !key.columns.iter().any(|id| changed(*id).is_some());
+        let mut keys = table.def.foreign_keys.iter().filter(is_kept);
+        if !keys.all(|key| self.shares_parent(table, key, &old)) {
+            return Ok(false);
+        }
         let columns = table.def.columns.iter().zip(&old);
         let new = columns.map(|(column, old)| match changed(column.id) {
             Some((_, value)) => *value,
@@ -115,6 +123,38 @@ impl Transaction {
         });
         let new: Vec<ValueRef<'_>> = new.collect();
         self.insert(table, &new).map(|_| true)
+    }
+
+    /// Relies on the row that a row refers to; `false` where it is not seen, or is not found by equal values, or may have expired.
+    fn shares_parent(&self, table: &TableEntry, key: &ForeignKeyDef, row: &[Value]) -> bool {
+        let value = |id: &ColumnId| table.def.position(*id).map(|at| row[at].as_ref());
+        if key
+            .columns
+            .iter()
+            .any(|id| value(id).is_none_or(|value| value.is_null()))
+        {
+            return true;
+        }
+        let Some(parent) = self.catalog().table_by_id(key.parent) else {
+            return false;
+        };
+        let mut indexes = parent.indexes.iter();
+        let Some(index) = indexes.find(|index| index.def.id == key.index) else {
+            return false;
+        };
+        let type_of = |table: &TableEntry, id| {
+            let position = table.def.position(id);
+            position.map(|at| table.def.columns[at].data_type)
+        };
+        let values = index.def.columns.iter().map(|part| {
+            let place = key.referenced.iter().position(|id| *id == part.column)?;
+            let id = key.columns[place];
+            let is_same = type_of(table, id) == type_of(parent, part.column);
+            value(&id).filter(|_| is_same)
+        });
+        let values: Option<Vec<ValueRef<'_>>> = values.collect();
+        let found = values.and_then(|values| self.share_found(parent, index, &values));
+        found.is_some() && parent.def.expiry.is_none()
     }
 
     /// Sees from now on that the system has deleted a row, if it has since the snapshot and nobody has changed the row before;

@@ -189,6 +189,51 @@ fn a_row_that_was_evicted_is_taken_back_by_who_writes_it() {
     }
 }
 
+/// The row comes back if the one that it refers to stays.
+#[test]
+fn a_row_that_refers_to_another_is_taken_back_with_it() {
+    let db = Database::in_memory().unwrap();
+    let (alice, bob) = (db.connect().unwrap(), db.connect().unwrap());
+    alice
+        .execute_batch(
+            "CREATE TABLE site (id INT PRIMARY KEY); INSERT INTO site VALUES (1), (2);
+             CREATE TABLE page (id INT PRIMARY KEY, text TEXT, site INT REFERENCES site)
+                 WITH (eviction = 'fifo', max_rows = 2)",
+        )
+        .unwrap();
+    let update = "UPDATE page SET text = 'new' WHERE id = 1";
+    let lock = "SELECT id FROM page WHERE id = 1 FOR UPDATE";
+    for (sql, goes) in [(update, false), (lock, false), (update, true), (lock, true)] {
+        alice
+            .execute_batch("DELETE FROM page; INSERT INTO page VALUES (1, 'text', 1)")
+            .unwrap();
+        alice.execute("BEGIN", []).unwrap();
+        assert!(get(&alice, 1));
+        bob.execute(
+            "INSERT INTO page VALUES (2, 'text', 2), (3, 'text', NULL)",
+            [],
+        )
+        .unwrap();
+        assert!(!get(&bob, 1));
+        if goes {
+            bob.execute("DELETE FROM site WHERE id = 1", []).unwrap();
+        }
+        let done = alice.run(sql, []).and_then(|_| alice.execute("COMMIT", []));
+        match goes {
+            false => assert!(done.is_ok() && get(&bob, 1), "{sql}: {done:?}"),
+            true => {
+                assert_eq!(done.unwrap_err().sqlstate(), "40001", "{sql}");
+                let _ = alice.execute("ROLLBACK", []);
+                bob.execute("INSERT INTO site VALUES (1)", []).unwrap();
+            }
+        }
+        if !goes {
+            let broken = "DELETE FROM site WHERE id = 1";
+            assert_eq!(state(bob.execute(broken, [])), "23503");
+        }
+    }
+}
+
 /// As long as a transaction sees a row, it is there for it, whoever else has lost it.
 #[test]
 fn a_row_that_was_evicted_is_there_for_who_sees_it() {

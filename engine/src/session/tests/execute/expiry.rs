@@ -230,6 +230,31 @@ fn a_sweep_is_no_conflict() {
     }
 }
 
+/// A transaction that relies on nobody being there is not disturbed when rows go that it did not see.
+#[test]
+fn a_long_transaction_commits_beside_twenty_thousand_rows_that_are_swept() {
+    let time = ManualTime::at(UNIX_EPOCH);
+    let options = Options::new().time_source(Arc::new(time.clone()));
+    let db = Database::in_memory_with(options.manual_maintenance(true)).unwrap();
+    let alice = db.connect().unwrap();
+    alice.execute(VISITS, []).unwrap();
+    db.run_background().unwrap();
+    let guests = "INSERT INTO visit (id, who, expires_at)
+        SELECT n, 'guest', now() - INTERVAL '1 minute' FROM generate_series(1, 20000) n";
+    alice.execute(guests, []).unwrap();
+    alice.execute("BEGIN", []).unwrap();
+    let few = "SELECT count(*) FROM visit WHERE id < 500";
+    assert_eq!(number(&alice, "SELECT count(*) FROM visit"), 0);
+    assert_eq!(number(&alice, few), 0);
+    assert_eq!(stored(&db), 20_000);
+    db.run_background().unwrap();
+    assert_eq!(stored(&db), 0);
+    alice
+        .execute("INSERT INTO visit VALUES (20001, 'ann')", [])
+        .unwrap();
+    alice.execute("COMMIT", []).unwrap();
+}
+
 /// A row stays as long as there is a transaction for which it has not expired.
 #[test]
 fn what_a_transaction_still_sees_is_swept_later() {
