@@ -12,8 +12,8 @@ pub fn digest(text: &str) -> u64 {
     hasher.finish()
 }
 
-/// All tables with their rows, the indexes and sequences, and what the script's probes give. Of caches only the names: their
-/// evictions are commits of their own.
+/// All tables with their rows, the indexes and sequences, and what the script's probes give. Of caches only the names, since
+/// their evictions are commits of their own, and of unlogged tables, which a crash empties.
 ///
 /// # Errors
 /// Where it cannot be read.
@@ -21,10 +21,12 @@ pub fn contents(database: &Database, script: &Script) -> Result<String, Error> {
     let conn = database.connect()?;
     let mut text = String::new();
     let tables = rows(&conn, "SELECT name FROM remora_tables ORDER BY name")?;
-    let caches = rows(&conn, "SELECT table_name FROM remora_caches")?;
+    let forgetful = "SELECT table_name FROM remora_caches UNION ALL
+        SELECT relname FROM pg_class WHERE relpersistence = 'u' AND relkind = 'r'";
+    let forgetful = rows(&conn, forgetful)?;
     for table in &tables[1..] {
         let _ = writeln!(text, "table {table}");
-        if caches.contains(table) {
+        if forgetful.contains(table) {
             continue;
         }
         let mut rows = rows(&conn, &format!("SELECT * FROM \"{table}\""))?;
