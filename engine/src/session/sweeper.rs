@@ -15,7 +15,8 @@
 //!
 //! It deletes a few hundred rows a transaction, which waits for nobody and takes no part in the validation of others: whoever
 //! has relied on such a row was there before its time came. Where somebody else writes one of them, it is left for another
-//! round. What refers to them is done with as foreign keys say, as by any other transaction; triggers fire where the table wants that.
+//! round. What refers to them is done with as foreign keys say, as by any other transaction; triggers fire where the table
+//! wants that.
 //!
 //! A row stays as long as there is a transaction for which it has not expired, so that no transaction finds it deleted. That
 //! costs nothing: the transaction's snapshot would keep the row anyway. When a transaction began is known from the rounds: one

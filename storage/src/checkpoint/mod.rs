@@ -148,10 +148,13 @@ impl Checkpointer {
 
     /// Whether closing has to write rows of unlogged tables for the next opening to find.
     pub fn has_unlogged_to_keep(&self) -> bool {
-        let has_rows = |table: &Arc<TableEntry>| table.rows.blocks().next().is_some();
+        let state = self.state.lock();
+        let is_kept =
+            |table: &TableEntry| self.log.is_unlogged_kept() && state.images.table(table).is_some();
+        let has_rows = |table: &TableEntry| table.rows.blocks().next().is_some();
         let catalog = self.core.catalog();
         let mut unlogged = catalog.tables().filter(|table| table.def.unlogged);
-        unlogged.any(has_rows) && !self.log.is_unlogged_kept()
+        unlogged.any(|table| has_rows(table) && !is_kept(table))
     }
 
     /// Waits for the checkpoint that is being written, and refuses further ones.
@@ -171,7 +174,9 @@ impl Checkpointer {
         }
         let has_unlogged = reason == CheckpointReason::Close;
         let mut moment = Moment::latest(&self.core, || {
-            self.log.keep_unlogged(has_unlogged);
+            if has_unlogged {
+                self.log.keep_unlogged();
+            }
             self.log.rotate()
         })?;
         moment.has_unlogged = has_unlogged;

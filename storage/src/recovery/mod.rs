@@ -226,7 +226,9 @@ fn go_on(
         }),
     };
     let log = Log::open(disk.clone(), options.pool.ledger().clone(), start)?;
-    log.keep_unlogged(keeps_unlogged);
+    if keeps_unlogged {
+        log.keep_unlogged();
+    }
     Ok(Recovered {
         core,
         log: Arc::new(log),

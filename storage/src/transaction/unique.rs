@@ -47,13 +47,18 @@ impl Transaction {
     /// # Errors
     /// `UniqueViolation`, `Conflict`.
     pub fn check_key(&self, table: &TableEntry, index: &IndexEntry, row: RowId) -> Result<()> {
-        let mut key = Key::new();
-        let has_key = self.row_to_change(table, row, |image| !index.encode_row(&mut key, image));
-        if has_key != Some(true) || index.leaves_out(&key) {
+        let Some(key) = self.key_now(table, index, row) else {
             return Ok(());
-        }
+        };
         let _latch = index.latch(&key);
         self.check_unique(table, index, &key, row)
+    }
+
+    /// The key that a row has by now; `None` where it is gone, or has a NULL in it.
+    fn key_now(&self, table: &TableEntry, index: &IndexEntry, row: RowId) -> Option<Key> {
+        let mut key = Key::new();
+        let has_key = self.row_to_change(table, row, |image| !index.encode_row(&mut key, image));
+        (has_key == Some(true) && !index.leaves_out(&key)).then_some(key)
     }
 
     /// Another row that has the key of a row, as for [`Self::check_key`].
@@ -66,11 +71,9 @@ impl Transaction {
         index: &IndexEntry,
         row: RowId,
     ) -> Result<Option<RowId>> {
-        let mut key = Key::new();
-        let has_key = self.row_to_change(table, row, |image| !index.encode_row(&mut key, image));
-        if has_key != Some(true) || index.leaves_out(&key) {
+        let Some(key) = self.key_now(table, index, row) else {
             return Ok(None);
-        }
+        };
         let found = index.index.find_map(&key, |other| match other == row {
             true => None,
             false => {

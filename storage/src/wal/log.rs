@@ -214,16 +214,15 @@ impl Log {
         queue.end
     }
 
-    /// Says whether the checkpoint that begins where the log ends has the rows of unlogged tables
+    /// Notes that the checkpoint that begins where the log ends has the rows of unlogged tables
     /// (`transaction::commit`). Called inside the commit section, or by recovery.
-    pub fn keep_unlogged(&self, kept: bool) {
-        let end = if kept { self.end().0 } else { u64::MAX };
+    pub fn keep_unlogged(&self) {
         // Relaxed: the commit section orders it.
-        self.unlogged_kept.store(end, Relaxed);
+        self.unlogged_kept.store(self.end().0, Relaxed);
     }
 
-    /// Whether recovery would take the rows of unlogged tables from the last checkpoint: it has them, and nothing
-    /// was logged since.
+    /// Whether recovery may take the rows of unlogged tables from a checkpoint: one had them, and nothing was logged
+    /// since. A later checkpoint without them changes nothing about it, since it may fail.
     pub fn is_unlogged_kept(&self) -> bool {
         self.unlogged_kept.load(Relaxed) == self.end().0
     }

@@ -74,6 +74,22 @@ fn only_the_checkpoint_of_a_close_has_the_rows() {
     assert_eq!((column(&conn, checkpoints), rows(&conn)), (before, vec![1]));
 }
 
+/// The checkpoint of the last close stays the current one, and no longer says what is there.
+#[test]
+fn a_checkpoint_that_fails_brings_no_old_rows_back() {
+    let disk = SimDisk::new();
+    let (db, conn) = open(&disk);
+    conn.execute_batch(TABLES).unwrap();
+    conn.execute("INSERT INTO u VALUES (1, 'one')", []).unwrap();
+    drop((db, conn));
+    let (db, conn) = open(&disk);
+    disk.set_capacity(Some(disk.used()));
+    assert!(db.checkpoint().is_err());
+    disk.set_capacity(None);
+    conn.execute("DELETE FROM u", []).unwrap();
+    assert_eq!(rows(&open(&disk.crashed()).1), [0_i64; 0]);
+}
+
 #[test]
 fn rows_of_unlogged_tables_are_not_in_the_log() {
     let disk = SimDisk::new();

@@ -12,7 +12,7 @@
 //! more than a point below `moka` on average.
 //!
 //! *Churn.* Values of 10 bytes to 100 KB pass through a cache. The tool fails where what the ledger counts or the process's
-//! resident size leaves the bound by more than a twentieth, or less than 70 % of it is rows.
+//! resident size, without pages of its file, leaves the bound by more than a twentieth, or its values are less than 70 % of it.
 
 mod churn;
 mod model;
