@@ -1,6 +1,6 @@
 //! The one error type that users see: SQLSTATE, message, detail, hint, place.
 
-use remora_storage::TransactionId;
+use remora_storage::{TableId, TransactionId};
 use std::fmt;
 use std::sync::Arc;
 
@@ -128,6 +128,16 @@ impl Error {
             Some(remora_storage::Error::Conflict(conflict)) if !conflict.has_committed => {
                 Some(conflict.rival)
             }
+            _ => None,
+        }
+    }
+
+    /// The table that is full, if there may be room in it for the statement, which wants to wait for it.
+    pub(crate) fn wanted_room(&self) -> Option<TableId> {
+        match self.0.source.as_deref() {
+            Some(remora_storage::Error::TableFull {
+                id, waits: true, ..
+            }) => Some(*id),
             _ => None,
         }
     }

@@ -1,6 +1,6 @@
 //! Errors of the storage floor, grouped by what the caller must do about them.
 
-use crate::ids::{Lsn, TransactionId};
+use crate::ids::{Lsn, TableId, TransactionId};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -93,6 +93,19 @@ pub enum Error {
         found: u64,
         /// The limit.
         limit: u64,
+    },
+
+    /// A table has as many rows as it is to have.
+    #[error("table \"{table}\" is full: it has {max_rows} rows at most")]
+    TableFull {
+        /// The table.
+        table: String,
+        /// Its id.
+        id: TableId,
+        /// Its bound.
+        max_rows: u64,
+        /// Whether the statement is to wait for room, which there may be.
+        waits: bool,
     },
 
     // --- free or grant memory or disk -------------------------------------------------------
@@ -341,6 +354,7 @@ impl Error {
             Self::SequenceEnds { .. } => "2200H",
             Self::ReadOnly => "25006",
             Self::LimitExceeded { .. } => "54000",
+            Self::TableFull { .. } => "53400",
             Self::OutOfMemory { .. } => "53200",
             Self::TooManyTransactions { .. } => "53300",
             Self::DiskFull { .. } => "53100",

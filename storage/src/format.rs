@@ -63,6 +63,8 @@ pub const FEATURE_EXPIRY: u32 = 1 << 21;
 pub const FEATURE_EVICTION: u32 = 1 << 22;
 /// Rows of tables may be in the images of a last checkpoint and not in the log.
 pub const FEATURE_UNLOGGED: u32 = 1 << 23;
+/// Tables may have bounds.
+pub const FEATURE_BOUNDS: u32 = 1 << 24;
 /// The feature bits that this build knows, and sets in all files that it writes.
 pub const FEATURES_KNOWN: u32 = FEATURE_RICH_CATALOG
     | FEATURE_BLOCK_IMAGES
@@ -85,7 +87,8 @@ pub const FEATURES_KNOWN: u32 = FEATURE_RICH_CATALOG
     | FEATURE_TIMES
     | FEATURE_EXPIRY
     | FEATURE_EVICTION
-    | FEATURE_UNLOGGED;
+    | FEATURE_UNLOGGED
+    | FEATURE_BOUNDS;
 /// Bytes of the prologue.
 pub const PROLOGUE_LEN: usize = 36;
 

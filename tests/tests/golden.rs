@@ -37,6 +37,7 @@ stories! {
     asked_again,
     bad_statements,
     bits,
+    bounded,
     changes_in_with,
     chinook,
     client_settings,

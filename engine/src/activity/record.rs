@@ -9,6 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64};
 
+/// In place of a transaction that a statement waits for: room in a table.
+const ROOM: u64 = u64::MAX;
+
 /// A session as others see it. Only the session itself writes to it, except for the interrupt and
 /// with atomics only: others read while it runs.
 #[derive(Debug)]
@@ -33,7 +36,7 @@ pub(crate) struct SessionRecord {
     is_snapshot_alone: AtomicBool,
     /// Whether its statement waits for its turn.
     waits: AtomicBool,
-    /// The transaction that its statement waits for, or 0.
+    /// The transaction that its statement waits for, [`ROOM`], or 0.
     rival: AtomicU64,
     /// When the block began, or 0.
     started: AtomicI64,
@@ -239,9 +242,19 @@ impl SessionRecord {
     /// The transaction that its statement waits for.
     pub(crate) fn rival(&self) -> Option<u64> {
         match self.rival.load(Relaxed) {
-            0 => None,
+            0 | ROOM => None,
             rival => Some(rival),
         }
+    }
+
+    /// Its statement begins, or ends, to wait for room in a table.
+    pub(crate) fn wait_for_room(&self, waits: bool) {
+        self.rival.store(if waits { ROOM } else { 0 }, Relaxed);
+    }
+
+    /// Whether its statement waits for room in a table.
+    pub(crate) fn waits_for_room(&self) -> bool {
+        self.rival.load(Relaxed) == ROOM
     }
 
     /// Whether a statement runs.

@@ -3,14 +3,16 @@
 use super::coerce::plain;
 use super::expr::start;
 use super::operator::boolean;
+use super::subquery::subquery_of;
 use super::{Binder, Bound, Context, Unknown};
 use crate::error::{Error, Position, Result, state};
 use crate::function::aggregate::host::Callable;
 use crate::function::cast::{CastContext, cast_context};
 use crate::function::{ArrayTest, aggregate, element_of, quantified};
 use crate::parse::refuse;
+use crate::plan::logical::Logical;
 use crate::plan::physical::AggregateCall;
-use crate::plan::{Expr, ExprKind};
+use crate::plan::{Asks, Expr, ExprKind, Subquery};
 use remora_storage::value::{ARRAY_DIMENSIONS_MAX, ElementType, PackedType};
 use remora_storage::{DataType, Value, ValueRef};
 use sqlparser::ast::{self, AccessExpr, Subscript};
@@ -321,9 +323,33 @@ impl<'a> Binder<'a> {
         };
         let bound = self.call(name, vec![left, right], at)?;
         Ok(match bound {
-            Bound::Typed(call) => Bound::Typed(as_list(call, operator, test)),
+            Bound::Typed(call) => Bound::Typed(match self.as_subquery(&call, at)? {
+                Some(test) => test,
+                None => as_list(call, operator, test),
+            }),
             unknown => unknown,
         })
+    }
+
+    /// `x = ANY (ARRAY(SELECT y ..))` is `x IN (SELECT y ..)`, which can be looked up by an index.
+    fn as_subquery(&mut self, call: &Expr, at: Option<Position>) -> Result<Option<Expr>> {
+        let Some((input, subquery, rows, value)) = element_of_collected(call) else {
+            return Ok(None);
+        };
+        let mut outer = subquery.outer.clone();
+        let left = self.operand(input.clone(), &mut outer);
+        let test = self.compare("=", vec![left], vec![Bound::Typed(value.clone())], at)?;
+        let mark = self.columns.add("any", DataType::Boolean);
+        let asks = Asks::Any {
+            test: Box::new(test),
+            mark,
+        };
+        Ok(Some(subquery_of(
+            asks,
+            rows.clone(),
+            outer,
+            DataType::Boolean,
+        )))
     }
 }
 
@@ -372,6 +398,51 @@ fn as_list(call: Expr, operator: &str, test: ArrayTest) -> Expr {
     } else {
         found
     }
+}
+
+/// Of `x = ANY (ARRAY(SELECT y ..))`: `x`, the subquery that collects the array, the rows it is collected of, and `y`.
+fn element_of_collected(call: &Expr) -> Option<(&Expr, &Subquery, &Logical, &Expr)> {
+    let ExprKind::Call {
+        overload,
+        arguments,
+    } = &call.kind
+    else {
+        return None;
+    };
+    let [input, array] = arguments.as_slice() else {
+        return None;
+    };
+    let ExprKind::Coalesce(parts) = &array.kind else {
+        return None;
+    };
+    let [collected, _] = parts.as_slice() else {
+        return None;
+    };
+    let ExprKind::Subquery(subquery) = &collected.kind else {
+        return None;
+    };
+    let Logical::Project { input: rows, .. } = &subquery.plan else {
+        return None;
+    };
+    let Logical::Aggregate {
+        input: rows,
+        aggregates,
+        ..
+    } = &**rows
+    else {
+        return None;
+    };
+    let [(_, collect)] = aggregates.as_slice() else {
+        return None;
+    };
+    let [value] = collect.arguments.as_slice() else {
+        return None;
+    };
+    // Arrays of arrays have the elements of these.
+    let is_element = element_of(array.data_type)
+        .is_some_and(|of| of.without_modifier() == value.data_type.without_modifier());
+    let is_this = overload.name == "= ANY" && collect.aggregate.name() == "array_agg" && is_element;
+    is_this.then_some((input, subquery, rows, value))
 }
 
 /// The elements of an array that is written out.

@@ -28,7 +28,7 @@ impl<'a> Binder<'a> {
             return Err(Error::new(state::DUPLICATE_TABLE, message).at(at));
         }
         self.outermost = Some(&create.query);
-        let query = self.query(&create.query, &[])?;
+        let query = self.changing(|binder| binder.query(&create.query, &[]))?;
         test_of_table(&CreateTableOptions::With(create.options.clone()), at)?;
         if create.columns.len() > query.outputs.len() {
             let message = "too many column names were specified";
@@ -45,6 +45,7 @@ impl<'a> Binder<'a> {
         let mut table = TableDef {
             on_commit: on_commit(create.on_commit, located.schema, at)?,
             unlogged: create.unlogged,
+            bound: None,
             ..new_table(located)
         };
         for (position, output) in query.outputs.iter().enumerate() {

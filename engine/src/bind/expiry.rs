@@ -18,7 +18,7 @@ use super::check::set_default;
 use super::draft::Draft;
 use super::foreign::refuse_hold;
 use super::generated::moment;
-use super::storage_parameter::eviction::{EvictionParameters, refuse_reference};
+use super::storage_parameter::eviction::{BoundParameters, refuse_reference};
 use super::storage_parameter::ttl::{AFTER, COLUMN, EXPRESSION, PAUSE, RESET, Said, TRIGGERS};
 use super::{Binder, storage_parameter};
 use crate::error::{Error, Position, Result, state};
@@ -184,7 +184,7 @@ impl<'a> Binder<'a> {
     pub(super) fn alter_eviction(
         &self,
         altered: &mut Altered<'a>,
-        parameters: &EvictionParameters,
+        parameters: &BoundParameters,
         at: Option<Position>,
     ) -> Result<()> {
         parameters.set(&mut altered.draft.table, at)?;

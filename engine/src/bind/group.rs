@@ -304,7 +304,7 @@ fn collect_keys(
             collect_keys(&join.right, keyless, keyed);
         }
         Logical::Part(rows) => {
-            if let Some(query) = &rows.inlined {
+            if let Some(query) = &rows.query {
                 collect_keys(query.plan(), keyless, keyed);
             }
         }

@@ -70,6 +70,18 @@ impl From<Relation> for Query {
 impl<'a> Binder<'a> {
     /// Binds a query. `hints` are the types that untyped literals in its select list take.
     pub(super) fn query(&mut self, query: &'a ast::Query, hints: &[DataType]) -> Result<Relation> {
+        match locks_rows(query) {
+            true => self.locking_part(query, hints),
+            false => self.query_here(query, hints),
+        }
+    }
+
+    /// Binds a query that is run where it stands.
+    pub(super) fn query_here(
+        &mut self,
+        query: &'a ast::Query,
+        hints: &[DataType],
+    ) -> Result<Relation> {
         let at = query_start(query);
         let odd = query.for_clause.is_some()
             || query.settings.is_some()
@@ -111,7 +123,12 @@ impl<'a> Binder<'a> {
         let mut relation = match &*query.body {
             SetExpr::Select(select) => self.select(select, order, hints)?,
             other => {
-                let relation = self.set_expr(other, hints)?;
+                let relation = match other {
+                    SetExpr::Query(inner) => {
+                        self.deeper(query_start(inner), |binder| binder.query_here(inner, hints))?
+                    }
+                    _ => self.set_expr(other, hints)?,
+                };
                 self.order_outputs(relation, order, matches!(other, SetExpr::Values(_)))?
             }
         };
@@ -326,6 +343,11 @@ pub(super) fn output_scope(outputs: &[Output]) -> Scope {
         tables: Vec::new(),
         ..Scope::default()
     }
+}
+
+/// Whether the query has a clause that locks rows.
+fn locks_rows(query: &ast::Query) -> bool {
+    !query.locks.is_empty() || matches!(&*query.body, SetExpr::Query(inner) if locks_rows(inner))
 }
 
 /// Whether rows that others have locked are left out.

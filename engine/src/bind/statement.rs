@@ -21,7 +21,7 @@ impl<'a> Binder<'a> {
             }
             S::Query(query) => {
                 self.outermost = Some(query);
-                let relation = self.query(query, self.wanted)?;
+                let relation = self.query_here(query, self.wanted)?;
                 let query: Query = self.with_names(query, relation)?.into();
                 let statement = match self.locks {
                     Some(strength) => LogicalStatement::Locking(query, strength),
@@ -30,19 +30,19 @@ impl<'a> Binder<'a> {
                 Ok((statement, "SELECT"))
             }
             S::Insert(insert) => {
-                let change = self.insert(insert)?;
+                let change = self.changing(|binder| binder.insert(insert))?;
                 Ok((self.asking_afterwards(change), "INSERT"))
             }
             S::Update(update) => {
-                let change = self.update(update)?;
+                let change = self.changing(|binder| binder.update(update))?;
                 Ok((self.asking_afterwards(change), "UPDATE"))
             }
             S::Delete(delete) => {
-                let change = self.delete(delete)?;
+                let change = self.changing(|binder| binder.delete(delete))?;
                 Ok((self.asking_afterwards(change), "DELETE"))
             }
             S::Merge(merge) => {
-                let change = self.merge(merge)?;
+                let change = self.changing(|binder| binder.merge(merge))?;
                 Ok((self.asking_afterwards(change), "MERGE"))
             }
             S::Truncate(truncate) => Ok((self.truncate(truncate)?, "TRUNCATE TABLE")),

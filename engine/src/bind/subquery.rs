@@ -132,7 +132,7 @@ impl<'a> Binder<'a> {
         let plan = relation.plan.project(exprs.clone());
         let values = exprs.into_iter().map(|(value, expr)| {
             let asks = Asks::Value(value);
-            subquery(asks, plan.clone(), outer.to_vec(), expr.data_type)
+            subquery_of(asks, plan.clone(), outer.to_vec(), expr.data_type)
         });
         values.collect()
     }
@@ -146,7 +146,7 @@ impl<'a> Binder<'a> {
         let (relation, outer) = self.nested(query, at, cx)?;
         let mark = self.columns.add("exists", DataType::Boolean);
         let asks = Asks::Exists { mark };
-        Ok(subquery(asks, relation.plan, outer, DataType::Boolean))
+        Ok(subquery_of(asks, relation.plan, outer, DataType::Boolean))
     }
 
     /// Whether `left name row` is true of any row, or else not true.
@@ -171,21 +171,10 @@ impl<'a> Binder<'a> {
         }
         let (mut left, mut right) = (Vec::new(), Vec::new());
         for (operand, output) in operands.into_iter().zip(relation.outputs) {
-            let operand = match operand {
-                Bound::Typed(expr) => {
-                    let data_type = expr.data_type;
-                    let variable = self.columns.add_for("?column?", &expr);
-                    let value = Expr::column(variable, data_type);
-                    let value = match said(&expr) {
-                        Some((_, said)) => saying(value, said),
-                        None => value,
-                    };
-                    outer.push((variable, plain(expr)));
-                    Bound::Typed(value)
-                }
+            left.push(match operand {
+                Bound::Typed(expr) => self.operand(expr, &mut outer),
                 unknown @ Bound::Unknown(_) => unknown,
-            };
-            left.push(operand);
+            });
             right.push(Bound::Typed(Expr::column(output.column, output.data_type)));
         }
         let test = self.compare(name, left, right, at)?;
@@ -196,7 +185,19 @@ impl<'a> Binder<'a> {
         let test = Box::new(if negated { not(test) } else { test });
         let mark = self.columns.add("any", DataType::Boolean);
         let asks = Asks::Any { test, mark };
-        Ok(subquery(asks, relation.plan, outer, DataType::Boolean))
+        Ok(subquery_of(asks, relation.plan, outer, DataType::Boolean))
+    }
+
+    /// The left side of a test, as the subquery names it.
+    pub(super) fn operand(&mut self, expr: Expr, outer: &mut Vec<(usize, Expr)>) -> Bound {
+        let variable = self.columns.add_for("?column?", &expr);
+        let value = Expr::column(variable, expr.data_type);
+        let value = match said(&expr) {
+            Some((_, said)) => saying(value, said),
+            None => value,
+        };
+        outer.push((variable, plain(expr)));
+        Bound::Typed(value)
     }
 
     /// Binds a query that stands in an expression, and what it names of the row around.
@@ -261,7 +262,12 @@ impl Clause {
     }
 }
 
-fn subquery(asks: Asks, plan: Logical, outer: Vec<(usize, Expr)>, data_type: DataType) -> Expr {
+pub(super) fn subquery_of(
+    asks: Asks,
+    plan: Logical,
+    outer: Vec<(usize, Expr)>,
+    data_type: DataType,
+) -> Expr {
     Expr {
         kind: ExprKind::Subquery(Box::new(Subquery { asks, plan, outer })),
         data_type,

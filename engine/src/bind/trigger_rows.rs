@@ -179,7 +179,7 @@ impl<'a> Binder<'a> {
                 id,
                 name: table.to_owned(),
                 columns: columns.collect(),
-                inlined: None,
+                query: None,
             }),
             outputs,
         ))

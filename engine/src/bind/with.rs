@@ -309,7 +309,7 @@ impl<'a> Binder<'a> {
             true => self.maybe_recursive(with),
             false => {
                 refuse_traversal(with)?;
-                self.query(&with.cte.query, &[])
+                self.query_here(&with.cte.query, &[])
             }
         }
     }
@@ -327,7 +327,7 @@ impl<'a> Binder<'a> {
                 _ => (left, right, true),
             },
             _ => {
-                let whole = self.part(with, Part::Whole, |binder| binder.query(query, &[]))?;
+                let whole = self.part(with, Part::Whole, |binder| binder.query_here(query, &[]))?;
                 refuse_traversal(with)?;
                 return Ok(whole.0);
             }

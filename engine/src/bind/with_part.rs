@@ -3,7 +3,11 @@
 //! Such is one that changes rows, and one that depends on nothing around it and is
 //! - named more than once,
 //! - said to be `MATERIALIZED`, or
-//! - another one each time, because it calls functions that are.
+//! - another one each time, because it calls functions that are, or locks rows for a change.
+//!
+//! Within a change, a subquery that locks rows and depends on nothing around it is like a WITH query that is named where it
+//! stands. So the rows of a queue that a DELETE takes are chosen once, whatever the plan of the DELETE is. A query that
+//! changes nothing locks rows where they come out of the subquery, as many as are asked for.
 //!
 //! It becomes a *part* of the statement (`plan::with`), and its name stands for what is kept of its rows. Every other
 //! one is a query in FROM.
@@ -26,6 +30,7 @@ use crate::plan::logical::{Columns, Logical, LogicalStatement, Query};
 use crate::plan::statement::Returning;
 use crate::plan::with::{Inlined, PartRows};
 use crate::plan::{Expr, ExprKind, Field, Statement};
+use remora_storage::DataType;
 use sqlparser::ast::{self, CteAsMaterialized};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -75,6 +80,8 @@ pub(super) struct Parts {
     /// The queries that are being bound: the levels and the recursions around each, and whether it has named
     /// nothing of these.
     free: Vec<(usize, usize, bool)>,
+    /// Whether what is being bound is a change: the rows that subqueries of it lock are locked before it.
+    locks_apart: bool,
     /// Whether no query is run once: neither in the body of a function, which is run for each call, nor in the query
     /// of a view that is being made, which is not run.
     pub(super) all_inlined: bool,
@@ -145,18 +152,50 @@ impl<'a> Binder<'a> {
         with: With<'a>,
         node: Option<&'a ast::ObjectName>,
     ) -> Result<Relation> {
+        let (relation, reads) = self.maybe_free(|binder| binder.with_body(with))?;
+        match (node, reads) {
+            (Some(node), Some(reads)) => self.maybe_part(with, node, relation, reads),
+            _ => Ok(relation),
+        }
+    }
+
+    /// Binds a change.
+    pub(super) fn changing<T>(&mut self, bind: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let outside = std::mem::replace(&mut self.parts.locks_apart, true);
+        let bound = bind(self);
+        self.parts.locks_apart = outside;
+        bound
+    }
+
+    /// Binds a subquery that locks rows: as a part, if it depends on nothing around it.
+    pub(super) fn locking_part(
+        &mut self,
+        query: &'a ast::Query,
+        hints: &[DataType],
+    ) -> Result<Relation> {
+        let bound = self.maybe_free(|binder| binder.query_here(query, hints))?;
+        match bound {
+            (relation, Some(reads)) if self.parts.locks_apart && !self.all_inlined() => {
+                let name = "locked".to_owned();
+                Ok(self.query_part(name, relation, reads, true).1)
+            }
+            (relation, _) => Ok(relation),
+        }
+    }
+
+    /// Binds a query, and says which parts it reads if it depends on nothing around it.
+    fn maybe_free(
+        &mut self,
+        bind: impl FnOnce(&mut Self) -> Result<Relation>,
+    ) -> Result<(Relation, Option<BTreeSet<usize>>)> {
         let outside = std::mem::take(&mut self.parts.reads);
         let (levels, recursions) = (self.around.len(), self.recursions.len());
         self.parts.free.push((levels, recursions, true));
-        let bound = self.with_body(with);
+        let bound = bind(self);
         let is_free = self.parts.free.pop().is_some_and(|(.., is_free)| is_free);
         let reads = std::mem::replace(&mut self.parts.reads, outside);
         self.parts.reads.extend(&reads);
-        let relation = bound?;
-        match node {
-            Some(node) if is_free => self.maybe_part(with, node, relation, reads),
-            _ => Ok(relation),
-        }
+        Ok((bound?, is_free.then_some(reads)))
     }
 
     /// Makes a part of a query that may be run once. The name at `node` stands for its rows, or for the query itself
@@ -168,17 +207,28 @@ impl<'a> Binder<'a> {
         relation: Relation,
         reads: BTreeSet<usize>,
     ) -> Result<Relation> {
-        let locks = |node: &Logical| matches!(node, Logical::Lock { .. });
-        let is_sharable = !self.all_inlined()
-            && relation.rows.is_empty()
-            && !relation.plan.any(&mut |node| locks(node));
+        let is_sharable = !self.all_inlined() && relation.rows.is_empty();
         let said = &with.cte().materialized;
-        let runs_once =
-            matches!(said, Some(CteAsMaterialized::Materialized)) || is_volatile(&relation.plan);
+        let runs_once = matches!(said, Some(CteAsMaterialized::Materialized))
+            || is_volatile(&relation.plan)
+            || self.parts.locks_apart && relation.plan.locks_rows();
         let is_refused = matches!(said, Some(CteAsMaterialized::NotMaterialized)) && !runs_once;
         if !is_sharable || is_refused {
             return Ok(relation);
         }
+        let (index, relation) = self.query_part(with.name()?, relation, reads, runs_once);
+        self.parts.of.insert(with.address(), (index, address(node)));
+        Ok(relation)
+    }
+
+    /// Makes a part of a query; returns its place, and its rows.
+    fn query_part(
+        &mut self,
+        name: String,
+        relation: Relation,
+        reads: BTreeSet<usize>,
+        runs_once: bool,
+    ) -> (usize, Relation) {
         let gives = relation.outputs.iter().map(|output| Field {
             name: output.name.clone(),
             data_type: output.data_type,
@@ -193,18 +243,15 @@ impl<'a> Binder<'a> {
         let outputs = relation.outputs.clone();
         let query = Arc::new(Inlined::new(relation.into(), runs_once));
         let (body, own) = (PartBody::Query(Arc::clone(&query)), self.columns.clone());
-        let index = self.add_part(with.name()?, body, own, reads, Some(gives));
-        self.parts.of.insert(with.address(), (index, address(node)));
+        let index = self.add_part(name.clone(), body, own, reads, Some(gives));
         self.parts.reads.insert(index);
-        Ok(Relation::new(
-            Logical::Part(PartRows {
-                id: index,
-                name: with.name()?,
-                columns,
-                inlined: Some(query),
-            }),
-            outputs,
-        ))
+        let rows = PartRows {
+            id: index,
+            name,
+            columns,
+            query: Some(query),
+        };
+        (index, Relation::new(Logical::Part(rows), outputs))
     }
 
     /// Returns whether each WITH query is put where it is named, however often that is.
@@ -215,6 +262,10 @@ impl<'a> Binder<'a> {
     fn rows_of_part(&mut self, index: usize, gives: Vec<Field>) -> Relation {
         let part = &self.parts.bound[index];
         let (name, collations) = (part.name.clone(), part.collations.clone());
+        let query = match &part.body {
+            PartBody::Query(query) => Some(Arc::clone(query)),
+            PartBody::Change(_) => None,
+        };
         self.parts.reads.extend(&part.reads);
         self.parts.reads.insert(index);
         let outputs = gives.into_iter().map(|field| Output {
@@ -234,7 +285,7 @@ impl<'a> Binder<'a> {
                 id: index,
                 name,
                 columns,
-                inlined: None,
+                query,
             }),
             outputs,
         )
@@ -402,7 +453,7 @@ fn address(node: &ast::ObjectName) -> Address {
 /// Whether running a plan twice may give different rows, or does twice what it does.
 fn is_volatile(plan: &Logical) -> bool {
     let mut volatile = plan.any(&mut |node| match node {
-        Logical::Part(rows) => rows.inlined.iter().any(|query| is_volatile(query.plan())),
+        Logical::Part(rows) => rows.query.iter().any(|query| is_volatile(query.plan())),
         _ => false,
     });
     plan.for_each_expr(&mut |expr| {

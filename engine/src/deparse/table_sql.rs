@@ -5,7 +5,8 @@ use super::name_sql::{collation_sql, qualified, qualified_type};
 use super::sequence_sql::{next_number, sequence_options};
 use crate::function::{quoted, written_modifier};
 use remora_storage::catalog::{
-    Catalog, CheckDef, ColumnDef, Eviction, Expiry, ForeignKeyDef, Identity, TableDef, TableEntry,
+    Bound, Catalog, CheckDef, ColumnDef, Eviction, Expiry, ForeignKeyDef, Identity, TableDef,
+    TableEntry,
 };
 use std::fmt::Write;
 
@@ -53,6 +54,7 @@ pub(super) fn table_sql(
     let expiry = expiry.map(|expiry| expiry_sql(def, expiry));
     let mut parameters: Vec<String> = expiry.into_iter().collect();
     parameters.extend(def.eviction.as_deref().map(eviction_sql));
+    parameters.extend(def.bound.map(bound_sql));
     let with = match parameters.is_empty() {
         true => String::new(),
         false => format!(" WITH ({})", parameters.join(", ")),
@@ -88,6 +90,15 @@ fn expiry_sql(table: &TableDef, expiry: &Expiry) -> String {
         "{name} = '{}'{reset}{pause}{triggers}",
         value.replace('\'', "''")
     )
+}
+
+fn bound_sql(bound: Bound) -> String {
+    let on_full = if bound.waits {
+        ", on_full = 'wait'"
+    } else {
+        ""
+    };
+    format!("max_rows = {}{on_full}", bound.max_rows)
 }
 
 fn eviction_sql(eviction: &Eviction) -> String {

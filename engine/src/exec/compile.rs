@@ -410,7 +410,9 @@ impl<'a, 't> Compiler<'a, 't> {
         wanted: Option<u64>,
     ) -> Result<Pipeline<'t>> {
         let Some(locker) = self.locker else {
-            return Err(Error::unsupported("locking rows in this statement"));
+            return Err(Error::unsupported("locking rows in this subquery").with_detail(
+                "Rows are locked by a query of its own, or by a subquery of a change that names nothing of what is around it.",
+            ));
         };
         let skips = locks.iter().any(|lock| lock.wait == LockWait::Skip);
         // An index scan asks for more from batch to batch, a table scan would not.

@@ -22,6 +22,7 @@
 //!
 //! Whatever else there is stays dependent, and is run for each left row.
 
+use super::estimate::known_limit;
 use super::fold::fold;
 use super::unnest::names_within;
 use crate::plan::logical::{Columns, Join, Logical};
@@ -115,6 +116,27 @@ pub(super) fn is_one_row(plan: &Logical) -> bool {
         Logical::Aggregate { groups, sets, .. } => groups.is_empty() && sets.is_none(),
         Logical::Values { rows, .. } => rows.len() == 1,
         _ => false,
+    }
+}
+
+/// Whether a plan gives no second row.
+pub(super) fn has_one_row_at_most(plan: &Logical) -> bool {
+    let is_one = |limit: &Expr| known_limit(limit).is_some_and(|limit| limit <= 1);
+    match plan {
+        Logical::Limit {
+            limit: Some(limit), ..
+        }
+        | Logical::TopN { limit, .. }
+            if is_one(limit) =>
+        {
+            true
+        }
+        Logical::Project { input, .. }
+        | Logical::Filter { input, .. }
+        | Logical::Limit { input, .. }
+        | Logical::Lock { input, .. } => has_one_row_at_most(input),
+        Logical::Part(rows) => (rows.query.iter()).any(|query| has_one_row_at_most(query.plan())),
+        _ => is_one_row(plan),
     }
 }
 

@@ -7,6 +7,7 @@
 //! [`LookupLimit`]: crate::plan::physical::LookupLimit
 
 use super::access::{Way, way};
+use super::fold::fold;
 use crate::plan::logical::{Access, Join, Logical, Lookup, LookupBy, Scan};
 use crate::plan::physical::{IndexKeys, JoinKind, KeyEnd};
 use crate::plan::{Expr, ExprKind};
@@ -23,6 +24,8 @@ const KEYS: u64 = 200;
 const SET_ROWS: u64 = 1_000;
 /// Elements that are expected of an array.
 const ELEMENTS: u64 = 10;
+/// Rows that are expected below a LIMIT that is not known beforehand.
+const LIMITED_ROWS: u64 = 32;
 /// Rows that are expected of a part of the statement.
 const PART_ROWS: u64 = 1000;
 /// Rows that are expected of a scan whose first rows are wanted, before it is given up.
@@ -59,7 +62,10 @@ pub(super) fn rows(plan: &Logical) -> u64 {
         Logical::ProjectSet(set) => rows(&set.input).saturating_mul(SET_ROWS),
         // What it is joined with is the same in all rounds, and is kept.
         Logical::WorkingTable(_) => u64::MAX,
-        Logical::Part(_) => PART_ROWS,
+        Logical::Part(part) => part
+            .query
+            .as_ref()
+            .map_or(PART_ROWS, |query| rows(query.plan()).min(PART_ROWS)),
         Logical::Recursive(recursive) => rows(&recursive.base.0).saturating_mul(ROUNDS),
         Logical::SetOperation(operation) => rows(&operation.left.0),
         Logical::Adaptive { otherwise, .. } => rows(otherwise),
@@ -71,10 +77,22 @@ pub(super) fn rows(plan: &Logical) -> u64 {
 }
 
 fn limited(rows: u64, limit: Option<&Expr>) -> u64 {
-    match limit.map(|limit| &limit.kind) {
-        Some(ExprKind::Literal(Value::BigInt(limit))) => rows.min(limit.unsigned_abs()),
-        _ => rows,
+    match limit.map(known_limit) {
+        Some(Some(limit)) => rows.min(limit),
+        Some(None) => rows.min(LIMITED_ROWS),
+        None => rows,
     }
+}
+
+/// How many rows a LIMIT lets through, if that is known.
+pub(super) fn known_limit(limit: &Expr) -> Option<u64> {
+    let value = |limit: &Expr| match limit.kind {
+        ExprKind::Literal(Value::BigInt(limit)) => Some(limit.unsigned_abs()),
+        ExprKind::Literal(Value::Null) => Some(u64::MAX),
+        _ => None,
+    };
+    // That of a part of the statement is still as it was written.
+    value(limit).or_else(|| value(&fold(limit.clone())))
 }
 
 /// About how many rows are given of a table.

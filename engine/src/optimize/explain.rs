@@ -92,6 +92,7 @@ impl Lines<'_> {
             self.node(0, format!("CTE {}", part.name));
             match &part.source {
                 PartSource::Query(plan) => self.plan(plan, 1),
+                PartSource::Locking(plan) => self.plan(plan, 1),
                 PartSource::Change(change) => self.statement(change, 1),
             }
         }

@@ -14,6 +14,10 @@
 //! that is expected to be smaller becomes the left one, if it is that much smaller, or if there is no equality and so no
 //! hash table. A semi join is turned around as well ([`super::semi_join`]). Other joins have their sides; what is expected is a guess, though, and the join itself sees how many left
 //! rows there are: it begins with the index and changes over ([`LookupLimit`]).
+//!
+//! For rows that the statement has chosen by locking them, whatever they are joined with is looked up where it can be,
+//! however many they are: who takes rows from a queue must not be told that others took other rows from it, as one is who
+//! has read the table.
 
 use super::access::{select_by, select_indexes};
 use super::estimate::{read_rows, rows};
@@ -56,9 +60,8 @@ fn is_possible(join: &Join) -> bool {
 
 /// A semi join whose left rows are looked up for the few right ones, with the columns that it had.
 fn turned(join: &Join, columns: &mut Columns) -> Option<Logical> {
-    if join.kind != JoinKind::Semi
-        || join.keeps_order
-        || left_rows(&join.left) <= left_rows(&join.right)
+    let is_smaller = || left_rows(&join.right) < left_rows(&join.left);
+    if join.kind != JoinKind::Semi || join.keeps_order || !(are_locked(&join.right) || is_smaller())
     {
         return None;
     }
@@ -80,7 +83,7 @@ fn with_lookup(mut join: Join, columns: &mut Columns) -> Join {
     ];
     let in_turn = match join.kind {
         JoinKind::Inner if join.keeps_order => &[0][..],
-        JoinKind::Inner if right < left => &[1, 0],
+        JoinKind::Inner if right < left || are_locked(&join.right) => &[1, 0],
         JoinKind::Inner => &[0, 1],
         _ => &[0],
     };
@@ -89,6 +92,7 @@ fn with_lookup(mut join: Join, columns: &mut Columns) -> Join {
         let pair = Pair {
             left: left.column_set(),
             expected,
+            is_locked: are_locked(left),
             right,
             join: &join,
         };
@@ -113,12 +117,23 @@ fn left_rows(plan: &Logical) -> u64 {
     }
 }
 
+/// Whether the rows are of a part of the statement that locked them, be it that something was made of them.
+fn are_locked(plan: &Logical) -> bool {
+    match (plan, plan.inputs().as_slice()) {
+        (Logical::Part(rows), _) => rows.are_locked(),
+        (_, [input]) => are_locked(input),
+        _ => false,
+    }
+}
+
 /// Inputs of a join, of which one is to be looked up for rows of the other.
 struct Pair<'a> {
     /// The columns of the one.
     left: BTreeSet<usize>,
     /// How many rows it is expected to have.
     expected: u64,
+    /// Whether the statement has chosen them by locking them.
+    is_locked: bool,
     right: &'a Logical,
     join: &'a Join,
 }
@@ -126,6 +141,9 @@ struct Pair<'a> {
 impl Pair<'_> {
     /// How long it pays not to read `all` rows, where a left row has so many of them; `None` where it hardly ever does.
     fn limit(&self, all: u64, found: u64, read_for_one: u64) -> Option<LookupLimit> {
+        if self.is_locked {
+            return Some(LookupLimit::All(u64::MAX));
+        }
         let right = self.right.column_set();
         let is_hashed = self
             .join

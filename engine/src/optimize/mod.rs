@@ -410,8 +410,13 @@ fn plan_part(id: usize, part: BoundPart, effort: Effort) -> Part {
     let mut columns = part.columns;
     let source = match part.body {
         PartBody::Query(query) => {
-            let query = optimize(query.take(), &mut columns, effort);
-            PartSource::Query(Arc::new(lower::query(query, &columns)))
+            let query = query.take();
+            let locks = query.plan.locks_rows();
+            let plan = lower::query(optimize(query, &mut columns, effort), &columns);
+            match locks {
+                true => PartSource::Locking(plan),
+                false => PartSource::Query(Arc::new(plan)),
+            }
         }
         PartBody::Change(change) => {
             PartSource::Change(Box::new(plan_statement(*change, &mut columns, effort)))

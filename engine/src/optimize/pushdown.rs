@@ -27,6 +27,7 @@
 //! ([`super::factor`]). A volatile part (`random() < 0.1`) stays where it was written. What is never true leaves nothing of the plan
 //! below it.
 
+use super::decorrelate::has_one_row_at_most;
 use super::factor::{factored, implied};
 use super::fold::fold;
 use super::transfer::{compared_column, transferred};
@@ -266,6 +267,11 @@ fn without_nulls(join: Join, parts: &[Expr]) -> Join {
     };
     match join.kind {
         JoinKind::Left if rejects(&join.right) => Join {
+            kind: JoinKind::Inner,
+            ..join
+        },
+        // `x = (SELECT .. LIMIT 1)`
+        JoinKind::Single if has_one_row_at_most(&join.right) && rejects(&join.right) => Join {
             kind: JoinKind::Inner,
             ..join
         },

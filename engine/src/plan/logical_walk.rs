@@ -1,11 +1,11 @@
 //! Walking over logical plans: inputs and expressions of a node, looked at and replaced.
 
-use super::Expr;
 use super::logical::{Columns, Join, Logical};
 use super::physical::AggregateCall;
 use super::project_set::ProjectSet;
 use super::recursive::Recursive;
 use super::set_operation::SetOperation;
+use super::{Expr, ExprKind};
 use remora_storage::DataType;
 
 impl Logical {
@@ -213,6 +213,18 @@ impl Logical {
         for input in self.inputs() {
             input.for_each_expr(f);
         }
+    }
+
+    /// Whether it locks rows; parts of the statement that it reads do that on their own.
+    pub(crate) fn locks_rows(&self) -> bool {
+        let mut locks = self.any(&mut |node| matches!(node, Self::Lock { .. }));
+        self.for_each_expr(&mut |expr| {
+            locks |= expr.any(&mut |part| match &part.kind {
+                ExprKind::Subquery(subquery) => subquery.plan.locks_rows(),
+                _ => false,
+            });
+        });
+        locks
     }
 
     /// Whether no expression of the plan may give another value each time.

@@ -1,9 +1,9 @@
 //! The parts of a statement: WITH queries that are run once, and changes in WITH.
 //!
 //! What a part gives is kept, and the statement itself and later parts read it. All of them see the database
-//! as it was before the statement. A query runs as far as its rows are asked for; a change runs to its end,
-//! whether anybody asks for its rows or not: those that the statement reads before it, the others after it,
-//! the last one first.
+//! as it was before the statement. A query runs as far as its rows are asked for; one that locks rows runs to its end
+//! before those who read it, if anybody does. A change runs to its end, whether anybody asks for its rows or not: those
+//! that the statement reads before it, the others after it, the last one first.
 
 use super::logical::{Logical, Query};
 use super::physical::PhysicalPlan;
@@ -41,6 +41,8 @@ pub(crate) struct Part {
 pub(crate) enum PartSource {
     /// A query.
     Query(Arc<PhysicalPlan>),
+    /// One that locks rows.
+    Locking(PhysicalPlan),
     /// INSERT, UPDATE, DELETE
     Change(Box<Statement>),
 }
@@ -54,9 +56,8 @@ pub(crate) struct PartRows {
     pub name: String,
     /// Which of its columns: each one's number, and its position.
     pub columns: Vec<(usize, usize)>,
-    /// The query that takes the place of these rows, unless it is run once; `None` where it is, and where there is
-    /// none.
-    pub inlined: Option<Arc<Inlined>>,
+    /// The query that takes the place of these rows, unless it is run once; `None` where a change gives them.
+    pub query: Option<Arc<Inlined>>,
 }
 
 /// A WITH query that the optimizer puts where it is named, unless the binder finds a second name and runs it once.
@@ -103,10 +104,15 @@ impl PartRows {
     /// # Errors
     /// The rows, if the query is run once.
     pub(crate) fn into_inlined(mut self) -> Result<Logical, Self> {
-        match self.inlined.take() {
-            Some(query) if !query.is_run_once() => Ok(query.take().plan),
-            _ => Err(self),
+        match self.query.take_if(|query| !query.is_run_once()) {
+            Some(query) => Ok(query.take().plan),
+            None => Err(self),
         }
+    }
+
+    /// Whether the rows were locked when they were chosen.
+    pub(crate) fn are_locked(&self) -> bool {
+        self.query.iter().any(|query| query.plan().locks_rows())
     }
 }
 

@@ -76,6 +76,7 @@ fn held(view: &ReadView, activity: Option<&Activity>) -> Vec<Held> {
 fn waits_for(session: &SessionRecord) -> Option<String> {
     match session.rival() {
         Some(rival) => Some(format!("transaction {rival}")),
+        None if session.waits_for_room() => Some("room in a table".to_owned()),
         None => session
             .waits_for_turn()
             .then(|| "max_active_statements".to_owned()),

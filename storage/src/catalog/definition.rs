@@ -42,12 +42,26 @@ pub struct TableDef {
     /// When its rows expire, if they do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiry: Option<Box<Expiry>>,
-    /// How it stays within bounds, if it is a cache.
+    /// How it stays within bounds by giving up rows, if it is a cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eviction: Option<Box<Eviction>>,
     /// Whether its rows are not logged: a crash leaves none of them.
     #[serde(default, skip_serializing_if = "is_false")]
     pub unlogged: bool,
+    /// How many rows it has at most, if it refuses more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bound: Option<Bound>,
+}
+
+/// How many rows a table has at most, which takes no more when it is full.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bound {
+    /// Rows, committed or inserted by transactions that run.
+    pub max_rows: u64,
+    /// Whether an insertion waits for room. Storage does not wait.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub waits: bool,
 }
 
 /// How a table stays within bounds, one of which it has: by giving up rows.
@@ -463,6 +477,7 @@ impl TableDef {
             expiry: None,
             eviction: None,
             unlogged: false,
+            bound: None,
         }
     }
 

@@ -100,14 +100,22 @@ impl IntKey {
     }
 }
 
+/// Makes rows those of a table with the bounds of a definition, if it has any and they are not that yet.
+fn begin_bounds(def: &TableDef, rows: &Table) {
+    if let Some(eviction) = &def.eviction {
+        rows.begin_cache(eviction.policy, eviction.max_bytes);
+    }
+    if def.bound.is_some() {
+        rows.begin_count();
+    }
+}
+
 impl TableEntry {
     /// A table without rows and indexes.
     pub fn new(def: TableDef, pool: &Arc<Pool>) -> Self {
         let columns = def.columns.iter().map(|c| (c.id, c.data_type));
         let rows = Arc::new(Table::new(pool, columns));
-        if let Some(eviction) = &def.eviction {
-            rows.begin_cache(eviction.policy, eviction.max_bytes);
-        }
+        begin_bounds(&def, &rows);
         Self {
             def,
             rows,
@@ -130,6 +138,8 @@ impl TableEntry {
     #[must_use]
     pub fn with_def(&self, def: TableDef) -> Self {
         debug_assert!(def.has_layout_of(&self.def), "rows stay as they are");
+        // Nothing to be done, except for a change that recovery makes again: it counts the rows when it ends.
+        begin_bounds(&def, &self.rows);
         Self {
             def,
             rows: Arc::clone(&self.rows),

@@ -27,8 +27,9 @@ mod view;
 
 pub use comment::{CommentDef, Commented};
 pub use definition::{
-    CatalogChange, CheckDef, Collation, ColumnDef, ColumnDefault, Constraint, Eviction, Expiry,
-    Identity, IndexColumn, IndexDef, IndexKind, Materialized, OnCommit, SchemaDef, TableDef,
+    Bound, CatalogChange, CheckDef, Collation, ColumnDef, ColumnDefault, Constraint, Eviction,
+    Expiry, Identity, IndexColumn, IndexDef, IndexKind, Materialized, OnCommit, SchemaDef,
+    TableDef,
 };
 pub use describe::key_name;
 pub use entry::{IndexEntry, IntKey, TableEntry};

@@ -238,6 +238,17 @@ impl Store {
         core.wait_for(rival, own, until, patience, is_wanted)
     }
 
+    /// Waits for room in a table ([`Core::wait_for_room`]).
+    pub fn wait_for_room(
+        &self,
+        table: TableId,
+        own: Option<TransactionId>,
+        until: Option<Instant>,
+        is_wanted: impl Fn() -> bool,
+    ) -> Waited {
+        self.inner.core.wait_for_room(table, own, until, is_wanted)
+    }
+
     /// How many transactions there can be at a time.
     pub fn max_transactions(&self) -> usize {
         self.inner.core.max_transactions()

@@ -19,6 +19,7 @@
 mod cache;
 mod changed;
 mod compact;
+mod count;
 mod departed;
 mod directory;
 mod evacuate;
@@ -32,6 +33,7 @@ mod stats;
 pub use cache::{CacheBytes, DEAD_PERCENT, EvictionPolicy, RowCache, Victim, Victims};
 pub use changed::ChangedBlocks;
 pub use compact::{BlockState, Rebuilt};
+pub use count::RowCount;
 pub use gate::Gate;
 pub use recent::{Change, ChangedRows, Forgotten, RecentChanges};
 pub use scan::{BlocksPassed, Found, Taking};
@@ -72,6 +74,8 @@ pub struct Table {
     /// Rows that were cleared away because they had expired.
     swept: AtomicU64,
     departed: Departed,
+    /// Where it has a bound of rows, or is a cache.
+    count: OnceLock<Arc<RowCount>>,
     /// Where it is a cache.
     cache: OnceLock<Box<RowCache>>,
 }
@@ -105,6 +109,7 @@ impl Table {
             recent: RecentChanges::default(),
             swept: AtomicU64::new(0),
             departed: Departed::default(),
+            count: OnceLock::new(),
             cache: OnceLock::new(),
         }
     }

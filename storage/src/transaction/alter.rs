@@ -46,13 +46,7 @@ impl Transaction {
     pub fn alter_table(&mut self, def: TableDef) -> Result<()> {
         let entry = self.entry_of(def.id)?;
         self.with_shut(&entry, |tx| {
-            if let Some(eviction) = def
-                .eviction
-                .as_ref()
-                .filter(|_| entry.rows.cache().is_none())
-            {
-                tx.begin_cache(&entry, eviction);
-            }
+            tx.begin_bounds(&entry, &def);
             let changed = Arc::new(entry.with_def(def.clone()));
             let change = CatalogChange::AlterTable(def);
             tx.change(&changed, Some(Arc::clone(&changed)), Some(change))
@@ -71,7 +65,14 @@ impl Transaction {
             let rewritten = Arc::new(entry.rewritten(def.clone(), &tx.core.pool));
             let change = CatalogChange::RewriteTable(def);
             tx.change(&entry, Some(Arc::clone(&rewritten)), Some(change))?;
-            Ok(rewritten)
+            // The rows that it has already are not refused, however many they are.
+            Ok(match rewritten.def.bound {
+                None => rewritten,
+                Some(_) => Arc::new(rewritten.with_def(TableDef {
+                    bound: None,
+                    ..rewritten.def.clone()
+                })),
+            })
         })
     }
 

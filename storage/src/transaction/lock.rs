@@ -59,7 +59,9 @@ impl Transaction {
         let written = {
             let operation = self.registration.enter();
             let viewpoint = operation.viewpoint(self.command);
-            table.rows.update(row, &viewpoint, self.marker(), &[])?
+            // As if the command before had done it: this one may change what it has locked.
+            let marker = self.registration.marker(self.command.saturating_sub(1));
+            table.rows.update(row, &viewpoint, marker, &[])?
         };
         if matches!(written, Written::Conflict(_, true)) && self.revive(table, row, &[])? {
             return Ok(Written::Done);

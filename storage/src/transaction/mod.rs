@@ -78,6 +78,7 @@ pub use replay::RowReplay;
 pub use scan::{IndexScan, ScanBatch, TableScan, VectorScan};
 pub use unique::KeyHolder;
 pub use view::ReadView;
+use waiting::Awaited;
 pub use waiting::Waited;
 
 use self::ddl::DdlStep;
@@ -194,7 +195,7 @@ impl Transaction {
     /// Undoes everything since `mark`: rows, index entries, DDL. Later marks become invalid.
     pub fn rollback_to(&mut self, mark: Mark) {
         self.undo_to(mark, self.records());
-        self.core.waiting.call(self.id());
+        self.core.waiting.call(Awaited::Rival(self.id()));
     }
 
     /// The same; where the transaction `goes_on`, it has seen what it changed.
@@ -226,9 +227,10 @@ impl Transaction {
             }
             collector.undo(entry, &committed.indexes, &write, &operation);
             if write.kind == WriteKind::Insert
-                && let Some(cache) = entry.rows.cache()
+                && let Some(count) = entry.rows.count()
             {
-                cache.note_undo();
+                count.note_undo();
+                core.waiting.call(Awaited::Room(entry.def.id));
             }
         }
     }
@@ -265,6 +267,6 @@ impl Drop for Transaction {
         self.end_departures();
         self.undo_to(Mark(0), false);
         self.leave_gates();
-        self.core.waiting.call(self.id());
+        self.core.waiting.call(Awaited::Rival(self.id()));
     }
 }

@@ -38,7 +38,7 @@ impl Core {
             table.rows.finish_restore(&proof);
             table
                 .rows
-                .count_cache(table.rows.filled_slots(&proof), &proof);
+                .count_anew(table.rows.filled_slots(&proof), &proof);
             keys += table.rows.filled_slots(&proof) * table.indexes.len() as u64;
         }
         Ok(keys)

@@ -1,4 +1,4 @@
-//! Waiting for what becomes of a rival.
+//! Waiting for what becomes of a rival, or for room in a table.
 //!
 //! Nobody has to: who comes second has lost at once. But whoever has lost against a transaction that is still
 //! running, and has undone his statement, may want to know whether it rolls back before he gives up.
@@ -16,10 +16,12 @@
 //!    and whether he is to go on waiting; and after a while, which he says, he is sent to see for himself.
 //! 4. Whoever would close a circle of waiters does not begin to wait.
 //!
+//! Room in a table that is full is waited for in the same list: who deletes rows of it, or takes insertions back, calls.
+//!
 //! Invariant: a waiter is in the list exactly as long as he waits.
 
 use super::Core;
-use crate::ids::TransactionId;
+use crate::ids::{TableId, TransactionId};
 use crate::sync::Mutex;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
@@ -53,29 +55,38 @@ pub(super) struct Waiting {
     waiters: Mutex<Vec<Waiter>>,
 }
 
+/// The event that somebody waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Awaited {
+    /// A transaction ends, or undoes something.
+    Rival(TransactionId),
+    /// There is room in a table.
+    Room(TableId),
+}
+
 #[derive(Debug)]
 struct Waiter {
     /// What the waiter holds on to meanwhile, if he does.
     own: Option<TransactionId>,
-    rival: TransactionId,
+    awaited: Awaited,
     thread: Thread,
     called: Arc<AtomicBool>,
 }
 
 impl Waiting {
-    /// Wakes up those who wait for a transaction.
+    /// Wakes up those who wait for it.
     #[inline]
-    pub(super) fn call(&self, transaction: TransactionId) {
+    pub(super) fn call(&self, awaited: Awaited) {
         // Relaxed: who is missed looks up by himself.
         if self.count.load(Relaxed) > 0 {
-            self.call_out(transaction);
+            self.call_out(awaited);
         }
     }
 
     #[cold]
-    fn call_out(&self, transaction: TransactionId) {
+    fn call_out(&self, awaited: Awaited) {
         for waiter in self.waiters.lock().iter() {
-            if waiter.rival == transaction {
+            if waiter.awaited == awaited {
                 // Relaxed: it says no more than that there may be something to see.
                 waiter.called.store(true, Relaxed);
                 waiter.thread.unpark();
@@ -84,15 +95,18 @@ impl Waiting {
     }
 
     /// A place in the list; `None` where that would close a circle.
-    fn enter(&self, own: Option<TransactionId>, rival: TransactionId) -> Option<Place<'_>> {
+    fn enter(&self, own: Option<TransactionId>, awaited: Awaited) -> Option<Place<'_>> {
         let called = Arc::new(AtomicBool::new(false));
         let mut waiters = self.waiters.lock();
-        if own.is_some() && leads_to(&waiters, rival, own) {
+        if let Awaited::Rival(rival) = awaited
+            && own.is_some()
+            && leads_to(&waiters, rival, own)
+        {
             return None;
         }
         waiters.push(Waiter {
             own,
-            rival,
+            awaited,
             thread: thread::current(),
             called: Arc::clone(&called),
         });
@@ -109,7 +123,10 @@ fn leads_to(waiters: &[Waiter], from: TransactionId, end: Option<TransactionId>)
     let mut at = Some(from);
     while at.is_some() && at != end {
         let next = waiters.iter().find(|waiter| waiter.own == at);
-        at = next.map(|waiter| waiter.rival);
+        at = next.and_then(|waiter| match waiter.awaited {
+            Awaited::Rival(rival) => Some(rival),
+            Awaited::Room(_) => None,
+        });
     }
     at.is_some()
 }
@@ -140,7 +157,7 @@ impl Core {
         patience: Duration,
         is_wanted: impl Fn() -> bool,
     ) -> Waited {
-        let Some(place) = self.waiting.enter(own, rival) else {
+        let Some(place) = self.waiting.enter(own, Awaited::Rival(rival)) else {
             return Waited::Circle;
         };
         let begin = Instant::now();
@@ -160,6 +177,39 @@ impl Core {
             thread::park_timeout(LOOK.min(until - now));
             free = Waited::TryAgain;
         }
+    }
+
+    /// Waits until there is room in a table, or there may be; until then at the latest, and only as long as `is_wanted`
+    /// says so, who is asked once a millisecond. `own` is as in [`Self::wait_for`].
+    pub fn wait_for_room(
+        &self,
+        table: TableId,
+        own: Option<TransactionId>,
+        until: Option<Instant>,
+        is_wanted: impl Fn() -> bool,
+    ) -> Waited {
+        let Some(place) = self.waiting.enter(own, Awaited::Room(table)) else {
+            return Waited::Circle;
+        };
+        loop {
+            if until.is_some_and(|until| Instant::now() >= until) || !is_wanted() {
+                return Waited::Over;
+            }
+            if place.called.load(Relaxed) || self.has_room(table) {
+                return Waited::TryAgain;
+            }
+            thread::park_timeout(LOOK);
+        }
+    }
+
+    /// Whether a table has room for a row, or there is nothing to wait for.
+    fn has_room(&self, table: TableId) -> bool {
+        let catalog = self.catalog.load();
+        let found = catalog.table_by_id(table).and_then(|found| {
+            let rows = found.rows.count()?.rows();
+            Some(rows < found.def.bound?.max_rows)
+        });
+        found.unwrap_or(true)
     }
 }
 
@@ -226,13 +276,14 @@ mod tests {
     fn nobody_closes_a_circle() {
         let waiting = Waiting::default();
         let [a, b, c, d] = [1, 2, 3, 4].map(TransactionId);
-        let _first = waiting.enter(Some(a), b).unwrap();
-        let second = waiting.enter(Some(b), c).unwrap();
-        assert!(waiting.enter(Some(c), a).is_none());
-        assert!(waiting.enter(Some(c), c).is_none(), "nor waits for himself");
-        assert!(waiting.enter(Some(c), d).is_some());
-        assert!(waiting.enter(None, a).is_some(), "who holds nothing");
+        let enter = |own, rival| waiting.enter(own, Awaited::Rival(rival));
+        let _first = enter(Some(a), b).unwrap();
+        let second = enter(Some(b), c).unwrap();
+        assert!(enter(Some(c), a).is_none());
+        assert!(enter(Some(c), c).is_none(), "nor waits for himself");
+        assert!(enter(Some(c), d).is_some());
+        assert!(enter(None, a).is_some(), "who holds nothing");
         drop(second);
-        assert!(waiting.enter(Some(c), a).is_some());
+        assert!(enter(Some(c), a).is_some());
     }
 }

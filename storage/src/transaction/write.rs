@@ -3,13 +3,14 @@
 use super::reads::Columns;
 use super::{Mark, Transaction};
 use crate::block::{RowRef, Written};
-use crate::catalog::{IndexEntry, TableEntry};
+use crate::catalog::{Bound, IndexEntry, TableEntry};
 use crate::error::{Conflict, Error, Result, Rule};
 use crate::ids::{ColumnId, RowId, TransactionId};
 use crate::index::Key;
 use crate::mvcc::{Operation, Stamp};
 use crate::pool::Claim;
 use crate::sync::{Fault, is_left_out};
+use crate::table::RowCount;
 use crate::value::ValueRef;
 use crate::wal::{TARGET_BYTES_MAX, row_bytes_max};
 use crate::write_set::{Write, WriteKind};
@@ -89,17 +90,48 @@ impl Transaction {
             table: number,
             kind: WriteKind::Insert,
         });
-        let cache = table.rows.cache();
-        if let Some(cache) = cache {
-            cache.note_insert();
-        }
+        let rows = table.rows.count().map(RowCount::note_insert);
         let has_late = table.late.is_any();
         let added = self.add_new_keys(table, row, values);
         drop(operation);
         match added.and_then(|()| self.add_late_keys(table, row, has_late)) {
-            Ok(()) if cache.is_none() => Ok(row),
-            Ok(()) => self.cache_row(table, row, values).map(|()| row),
+            Ok(()) => match rows {
+                None => Ok(row),
+                Some(rows) => self.insert_bounded(table, row, values, rows),
+            },
             Err(failure) => self.undo_last(failure),
+        }
+    }
+
+    /// Sees to the bounds of a table that has so many rows with a new one.
+    #[cold]
+    fn insert_bounded(
+        &mut self,
+        table: &Arc<TableEntry>,
+        row: RowId,
+        values: &[ValueRef<'_>],
+        rows: u64,
+    ) -> Result<RowId> {
+        match table.def.bound {
+            Some(bound) if rows > bound.max_rows => {
+                let full = self.full(table, bound);
+                self.undo_last(full)
+            }
+            _ => self.cache_row(table, row, values).map(|()| row),
+        }
+    }
+
+    /// The error of a table that has no room. To wait is in vain where all rows that it may have are this transaction's.
+    fn full(&self, table: &TableEntry, bound: Bound) -> Error {
+        let is_own = |write: &Write| {
+            write.kind == WriteKind::Insert && self.set.entry(write).def.id == table.def.id
+        };
+        let own = self.set.iter().filter(is_own).count() as u64;
+        Error::TableFull {
+            table: table.def.name.clone(),
+            id: table.def.id,
+            max_rows: bound.max_rows,
+            waits: bound.waits && own <= bound.max_rows,
         }
     }
 

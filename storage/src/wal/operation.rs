@@ -260,6 +260,7 @@ mod tests {
                 expiry: None,
                 eviction: None,
                 unlogged: false,
+                bound: None,
             }),
         );
         put_sequence(&mut out, SequenceId(9), position(i64::MIN));

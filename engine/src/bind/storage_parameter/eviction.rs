@@ -1,9 +1,10 @@
-//! The parameters of caches: `WITH (eviction = 'lru', max_bytes = '64MB', max_rows = 100000)`.
+//! The parameters of tables with bounds: caches, which give up rows, `WITH (eviction = 'lru', max_bytes = '64MB', max_rows =
+//! 100000)`; and tables that refuse more rows, or wait for room, `WITH (max_rows = 1000, on_full = 'wait')`.
 
 use super::{invalid, said};
 use crate::error::{Error, Position, Result, state};
 use crate::function::amounts;
-use remora_storage::catalog::{Eviction, TableDef};
+use remora_storage::catalog::{Bound, Eviction, TableDef};
 use remora_storage::table::EvictionPolicy;
 use sqlparser::ast;
 use std::fmt::Display;
@@ -13,23 +14,26 @@ const POLICY: &str = "eviction";
 const BYTES: &str = "max_bytes";
 const ROWS: &str = "max_rows";
 const PRIORITY: &str = "eviction_priority";
+const ON_FULL: &str = "on_full";
 
 /// A cache that takes fewer bytes has no room for its first block and its key.
 const BYTES_RANGE: RangeInclusive<u64> = (64 << 10)..=(1 << 50);
 const ROWS_RANGE: RangeInclusive<u64> = 1..=(1 << 48);
 const PRIORITY_RANGE: RangeInclusive<i64> = -1000..=1000;
 
-/// The parameters of a cache that a statement sets or resets: `Some(None)` for one that it resets.
+/// The parameters of bounds that a statement sets or resets: `Some(None)` for one that it resets.
 #[derive(Default)]
-pub(in crate::bind) struct EvictionParameters {
+pub(in crate::bind) struct BoundParameters {
     policy: Option<Option<EvictionPolicy>>,
     max_bytes: Option<Option<u64>>,
     max_rows: Option<Option<u64>>,
     priority: Option<i32>,
+    /// Whether an insertion waits for room.
+    waits: Option<Option<bool>>,
 }
 
-impl EvictionParameters {
-    /// Takes a parameter, if it is one of caches.
+impl BoundParameters {
+    /// Takes a parameter, if it is one of bounds.
     ///
     /// # Errors
     /// 22023
@@ -60,18 +64,20 @@ impl EvictionParameters {
                 let priority = within(PRIORITY, &text, text.parse(), PRIORITY_RANGE)?;
                 self.priority = Some(priority as i32);
             }
+            ON_FULL => self.waits = Some(Some(waits(&said(value))?)),
             _ => return Ok(false),
         }
         Ok(true)
     }
 
-    /// Resets a parameter, if it is one of caches.
+    /// Resets a parameter, if it is one of bounds.
     pub(in crate::bind) fn reset(&mut self, name: &str) -> bool {
         match name {
             POLICY => self.policy = Some(None),
             BYTES => self.max_bytes = Some(None),
             ROWS => self.max_rows = Some(None),
             PRIORITY => self.priority = Some(0),
+            ON_FULL => self.waits = Some(None),
             _ => return false,
         }
         true
@@ -82,41 +88,44 @@ impl EvictionParameters {
             && self.max_bytes.is_none()
             && self.max_rows.is_none()
             && self.priority.is_none()
+            && self.waits.is_none()
     }
 
     /// Returns how a table evicts by these parameters, and by what it said before.
     ///
     /// # Errors
     /// 22023
-    fn over(&self, before: Option<&Eviction>) -> Result<Option<Eviction>> {
-        let policy = self.policy.unwrap_or(before.map(|before| before.policy));
-        let max_bytes = self
-            .max_bytes
-            .unwrap_or(before.and_then(|before| before.max_bytes));
-        let max_rows = self
-            .max_rows
-            .unwrap_or(before.and_then(|before| before.max_rows));
-        let Some(policy) = policy else {
-            // RESET of the policy resets the bounds as well, unless the statement sets one.
-            let is_set = |bound: Option<Option<u64>>| bound.flatten().is_some();
-            let is_lost = is_set(self.max_bytes)
-                || is_set(self.max_rows)
-                || self.priority.is_some_and(|set| set != 0);
+    fn eviction(&self, table: &TableDef) -> Result<Option<Eviction>> {
+        let before = table.eviction.as_deref();
+        let Some(policy) = self.policy.unwrap_or(before.map(|before| before.policy)) else {
+            // RESET of the policy resets what belongs to it as well, unless the statement sets that.
+            let is_lost =
+                self.max_bytes.flatten().is_some() || self.priority.is_some_and(|set| set != 0);
             return match is_lost {
                 true => Err(
-                    invalid(format!("a bound needs \"{POLICY}\"")).with_hint(format!(
-                        "Say which rows go first: WITH ({POLICY} = 'lru', {ROWS} = 1000)."
-                    )),
+                    invalid(format!("\"{BYTES}\" and \"{PRIORITY}\" need \"{POLICY}\"")).with_hint(
+                        format!(
+                            "Say which rows go first: WITH ({POLICY} = 'lru', {BYTES} = '64MB')."
+                        ),
+                    ),
                 ),
                 false => Ok(None),
             };
         };
+        let max_bytes = self
+            .max_bytes
+            .unwrap_or(before.and_then(|before| before.max_bytes));
+        let max_rows = self.max_rows.unwrap_or(max_rows(table));
         if max_bytes.is_none() && max_rows.is_none() {
             return Err(
                 invalid(format!("\"{POLICY}\" needs a bound")).with_hint(format!(
                     "Set \"{BYTES}\" or \"{ROWS}\", or RESET ({POLICY})."
                 )),
             );
+        }
+        if self.waits.flatten().is_some() {
+            return Err(invalid(format!("\"{ON_FULL}\" says nothing of a cache"))
+                .with_detail("A cache gives up rows where others are full."));
         }
         let priority = self
             .priority
@@ -129,14 +138,60 @@ impl EvictionParameters {
         }))
     }
 
-    /// Sets how a table evicts.
+    /// Returns the bound of a table that is no cache.
+    ///
+    /// # Errors
+    /// 22023
+    fn bound(&self, table: &TableDef) -> Result<Option<Bound>> {
+        let before = match self.policy {
+            // The bound of what was a cache goes with the policy.
+            Some(None) if table.eviction.is_some() => None,
+            _ => max_rows(table),
+        };
+        let waits = self.waits.unwrap_or(table.bound.map(|before| before.waits));
+        match self.max_rows.unwrap_or(before) {
+            Some(max_rows) => Ok(Some(Bound {
+                max_rows,
+                waits: waits.unwrap_or(false),
+            })),
+            None if self.waits.flatten().is_some() => {
+                Err(invalid(format!("\"{ON_FULL}\" needs \"{ROWS}\"")))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Sets how a table evicts, or when it is full.
     ///
     /// # Errors
     /// 22023
     pub(in crate::bind) fn set(&self, table: &mut TableDef, at: Option<Position>) -> Result<()> {
-        let eviction = self.over(table.eviction.as_deref());
-        table.eviction = eviction.map_err(|error| error.at(at))?.map(Box::new);
+        let eviction = self.eviction(table).map_err(|error| error.at(at))?;
+        table.bound = match &eviction {
+            Some(_) => None,
+            None => self.bound(table).map_err(|error| error.at(at))?,
+        };
+        table.eviction = eviction.map(Box::new);
         check_eviction(table).map_err(|error| error.at(at))
+    }
+}
+
+/// The bound in rows that a table has.
+fn max_rows(table: &TableDef) -> Option<u64> {
+    match &table.eviction {
+        Some(eviction) => eviction.max_rows,
+        None => table.bound.map(|bound| bound.max_rows),
+    }
+}
+
+fn waits(text: &str) -> Result<bool> {
+    match text {
+        "wait" => Ok(true),
+        "error" => Ok(false),
+        _ => {
+            let message = format!("invalid value for enum option \"{ON_FULL}\": {text}");
+            Err(invalid(message).with_detail("Valid values are \"error\", \"wait\"."))
+        }
     }
 }
 

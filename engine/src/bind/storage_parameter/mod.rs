@@ -11,7 +11,7 @@ use crate::parse::{ParametersOf, SetParameters, refuse};
 use crate::plan::Statement;
 use crate::plan::logical::LogicalStatement;
 use crate::plan::structure::Step;
-use eviction::EvictionParameters;
+use eviction::BoundParameters;
 use remora_storage::catalog::{ViewCheck, ViewDef};
 use sqlparser::ast::{self, CreateTableOptions, SqlOption};
 use std::sync::Arc;
@@ -78,7 +78,7 @@ const OF_VIEWS: &[(&str, Kind)] = &[
 #[derive(Default)]
 pub(super) struct TableParameters {
     pub(super) expiry: ttl::Said,
-    pub(super) eviction: EvictionParameters,
+    pub(super) eviction: BoundParameters,
 }
 
 impl TableParameters {

@@ -12,9 +12,8 @@ use crate::error::Result;
 use crate::exec::ExecContext;
 use crate::exec::Transaction;
 use crate::exec::batch::Batch;
-use crate::exec::compile::compile_locking;
+use crate::exec::compile::compile;
 use crate::exec::eval::{Datum, with_refs, with_values};
-use crate::exec::scan::lock_rows::Locker;
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::statement::{Insert, InsertSource};
 use remora_storage::ValueRef;
@@ -59,18 +58,16 @@ fn insert_query(
     let generated = Generated::of(plan.generated.iter().cloned());
     let view = tx.view();
     let mut inserter = Inserter::new(plan, tx, context)?;
-    // The query may lock rows: both use the transaction, in turn.
-    let locker = Locker::new(tx);
-    let mut pipeline = compile_locking(query, &view, context, &locker)?;
+    let mut pipeline = compile(query, &view, context)?;
     while let Some(mut batch) = pipeline.next(context)? {
         if !inserter.writer.fires_before_rows() {
             generated.fill(&mut batch, context)?;
             constraints.test_batch(&batch, context)?;
         }
-        inserter.batch(&mut locker.transaction(), &batch, context)?;
+        inserter.batch(tx, &batch, context)?;
     }
     drop(pipeline);
-    inserter.finish(&mut locker.transaction(), context)
+    inserter.finish(tx, context)
 }
 
 /// Computes the generated columns of a row that is to be inserted, and tests it.

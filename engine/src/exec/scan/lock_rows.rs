@@ -11,7 +11,7 @@
 //! | `SKIP LOCKED` | left out | left out |
 //!
 //! All other operators only read, and own what they need. This one borrows the transaction, and so does the
-//! pipeline that it is part of; [`Locker`] is how it is shared with an INSERT that is fed by it.
+//! pipeline that it is part of ([`Locker`]).
 
 use crate::error::{Error, Result, state};
 use crate::exec::Transaction;

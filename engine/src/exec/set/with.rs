@@ -3,7 +3,7 @@
 //! A part that is a query runs as its readers ask for rows. A batch that the first one has asked for is kept for the
 //! others, in memory that is reserved; it is given back with the statement.
 //!
-//! A change is run by the session, which has the transaction, and leaves its rows here. What foreign keys
+//! A change, or a query that locks rows, is run by the session, which has the transaction, and leaves its rows here. What foreign keys
 //! have to say of all changes of the statement is noted here as well, and comes at the end: a row may refer
 //! to one that another part has brought.
 //!
@@ -18,7 +18,7 @@ use crate::exec::dml::{self, Changes, Shown};
 use crate::exec::memory::Held;
 use crate::exec::pipeline::{Pipeline, Source};
 use crate::exec::referential::{TrackedChanges, follow};
-use crate::exec::{Cursor, ExecContext};
+use crate::exec::{Cursor, ExecContext, arrow_schema};
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::with::{Part, PartSource, With};
 use crate::plan::{Schema, Statement};
@@ -61,7 +61,7 @@ impl Parts {
         let rows = |part: &Part| {
             let source = match &part.source {
                 PartSource::Query(plan) => RowSource::Plan(Arc::clone(plan)),
-                PartSource::Change(_) => RowSource::Nothing,
+                PartSource::Locking(_) | PartSource::Change(_) => RowSource::Nothing,
             };
             let rows = Rows {
                 source,
@@ -166,12 +166,12 @@ impl Rows {
     }
 }
 
-/// Runs the changes among the parts of a statement, each of them once.
+/// Runs the parts of a statement that change or lock rows, each of them once.
 #[derive(Debug)]
 pub(crate) struct Changing<'w> {
     with: &'w With,
     parts: &'w Parts,
-    /// How many rows each part has changed that has run.
+    /// How many rows each part has changed, or locked, that has run.
     counts: Vec<Option<u64>>,
 }
 
@@ -190,7 +190,7 @@ impl<'w> Changing<'w> {
     /// # Errors
     /// Those of the changes.
     pub(crate) fn before(&mut self, tx: &mut Transaction, context: &ExecContext) -> Result<()> {
-        self.changes(&self.with.reads, tx, context)
+        self.run_all(&self.with.reads, tx, context)
     }
 
     /// Runs the others, the last one first, and then says what foreign keys have to say.
@@ -202,7 +202,9 @@ impl<'w> Changing<'w> {
             return self.parts.finish(tx, context);
         }
         for at in (0..self.with.parts.len()).rev() {
-            self.change(at, tx, context)?;
+            if matches!(self.with.parts[at].source, PartSource::Change(_)) {
+                self.run(at, tx, context)?;
+            }
         }
         self.parts.finish(tx, context)
     }
@@ -214,7 +216,7 @@ impl<'w> Changing<'w> {
         Some(self.counts[at].unwrap_or(0))
     }
 
-    fn changes(
+    fn run_all(
         &mut self,
         ids: &[usize],
         tx: &mut Transaction,
@@ -222,32 +224,44 @@ impl<'w> Changing<'w> {
     ) -> Result<()> {
         for (at, part) in self.with.parts.iter().enumerate() {
             if ids.contains(&part.id) {
-                self.change(at, tx, context)?;
+                self.run(at, tx, context)?;
             }
         }
         Ok(())
     }
 
-    /// Runs a part, if it is a change and has not been run, after those that it reads.
-    fn change(&mut self, at: usize, tx: &mut Transaction, context: &ExecContext) -> Result<()> {
+    /// Runs a part that changes or locks rows, if it has not been run, after those that it reads.
+    fn run(&mut self, at: usize, tx: &mut Transaction, context: &ExecContext) -> Result<()> {
         let part = &self.with.parts[at];
-        let PartSource::Change(statement) = &part.source else {
-            return Ok(());
-        };
-        if self.counts[at].is_some() {
+        if self.counts[at].is_some() || matches!(part.source, PartSource::Query(_)) {
             return Ok(());
         }
-        self.changes(&part.reads, tx, context)?;
-        let Changes { rows, shown } = match &**statement {
-            Statement::Insert(insert) => dml::insert(insert, tx, context)?,
-            Statement::Update(update) => dml::update(update, tx, context)?,
-            Statement::Delete(delete) => dml::delete(delete, tx, context)?,
-            Statement::Merge(merge) => dml::merge(merge, tx, context)?,
-            _ => return Err(Error::internal("this statement is part of another")),
+        self.run_all(&part.reads, tx, context)?;
+        let (Changes { rows, shown }, schema) = match &part.source {
+            PartSource::Query(_) => return Ok(()),
+            PartSource::Locking(plan) => {
+                let cursor = Cursor::locking(plan, arrow_schema(&plan.schema), tx, context)?;
+                let shown = Shown::Rows(Box::new(cursor));
+                (Changes { rows: 0, shown }, plan.schema.clone())
+            }
+            PartSource::Change(statement) => {
+                let schema = statement.schema().unwrap_or_default();
+                (change(statement, tx, context)?, schema)
+            }
         };
         self.counts[at] = Some(rows);
-        let schema = statement.schema().unwrap_or_default();
         self.parts.fill(part.id, shown, &schema, context)
+    }
+}
+
+/// Runs a change.
+fn change(statement: &Statement, tx: &mut Transaction, context: &ExecContext) -> Result<Changes> {
+    match statement {
+        Statement::Insert(insert) => dml::insert(insert, tx, context),
+        Statement::Update(update) => dml::update(update, tx, context),
+        Statement::Delete(delete) => dml::delete(delete, tx, context),
+        Statement::Merge(merge) => dml::merge(merge, tx, context),
+        _ => Err(Error::internal("this statement is part of another")),
     }
 }
 

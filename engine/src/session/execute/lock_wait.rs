@@ -1,4 +1,4 @@
-//! Waiting for a rival before a conflict is the caller's (`lock_timeout`).
+//! Waiting for a rival before a conflict is the caller's (`lock_timeout`), and for room in a table that is full (`on_full`).
 //!
 //! Who comes second has lost: his statement fails and is undone. But where the one who was first is still
 //! running, he may roll back. So with a `lock_timeout` the statement waits for what becomes of him, having let
@@ -13,12 +13,14 @@
 //! A transaction keeps what its earlier statements have taken while it waits. Whoever would wait for somebody
 //! who waits for him has his conflict at once, so there is no deadlock; and the time is that of the statement
 //! as a whole, however many rivals it meets. While it waits its turn is somebody else's.
+//!
+//! Room in a table is waited for likewise, but for ever if there is no `lock_timeout`. Nobody can tell who will make it.
 
 use super::backoff::{Backoff, RetryLimit};
 use super::core::Session;
 use crate::error::{Error, Result, state};
-use remora_storage::TransactionId;
 use remora_storage::transaction::Waited;
+use remora_storage::{TableId, TransactionId};
 use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -134,6 +136,32 @@ impl Session {
                 patience.resumed = Some(Instant::now());
                 self.admit().map(|()| true)
             }
+        }
+    }
+
+    /// Waits for room in a table that refused a row; returns whether to run the statement again.
+    ///
+    /// # Errors
+    /// 55P03 when the time is over; what the session is asked to stop with.
+    pub(in crate::session) fn wait_for_room(
+        &mut self,
+        table: TableId,
+        error: &Error,
+        own: Option<TransactionId>,
+        patience: &mut Patience,
+    ) -> Result<bool> {
+        let limit = self.settings.lock_timeout();
+        let until = limit.map(|limit| patience.until(limit));
+        self.permit = None;
+        self.record.wait_for_room(true);
+        let interrupt = self.record.interrupt();
+        let is_wanted = || !interrupt.is_set();
+        let waited = self.store.wait_for_room(table, own, until, is_wanted);
+        self.record.wait_for_room(false);
+        self.record.interrupt().check()?;
+        match waited {
+            Waited::Over => Err(timed_out(error).with_detail(error.message().to_owned())),
+            _ => self.admit().map(|()| true),
         }
     }
 

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | for want of memory | again, once some was given back | again, once some was given back |
 //! | by a rival that runs | again, when that has ended, with `lock_timeout`; else after a pause | again, when that has ended, with `lock_timeout` |
+//! | for want of room in a table that says so | again, when there is some, until `lock_timeout` or for ever | likewise; with a new snapshot if it is the block's first statement |
 //! | by a rival that has committed | again, after a pause | again, with `lock_timeout`, if it is the block's first statement: the snapshot was not used |
 //!
 //! A statement that reads from or writes to the caller's pipe is run again only where the pipe was not touched.
@@ -83,6 +84,9 @@ impl Session {
             if self.is_relieved(error, &mut retries.reliefs) {
                 return Ok(true);
             }
+            if let Some(table) = error.wanted_room() {
+                return self.wait_for_room(table, error, None, &mut retries.patience);
+            }
             if self.may_wait(error) {
                 return self.wait_for_rival(error, None, &mut retries.patience);
             }
@@ -108,13 +112,18 @@ impl Session {
         if self.is_relieved(error, &mut retries.reliefs) {
             return Ok(true);
         }
-        if self.settings.lock_timeout().is_none() || !error.is_retryable() {
+        let room = error.wanted_room();
+        let waits = self.settings.lock_timeout().is_some() && error.is_retryable();
+        if room.is_none() && !waits {
             return Ok(false);
         }
         if before.is_first {
             self.block.tx = None;
         }
         let own = self.block.tx.as_ref().map(|tx| tx.id());
+        if let Some(table) = room {
+            return self.wait_for_room(table, error, own, &mut retries.patience);
+        }
         let again = match error.running_rival() {
             Some(_) => self.wait_for_rival(error, own, &mut retries.patience)?,
             None if before.is_first => self.wait_for_snapshot(error, &mut retries.patience)?,

@@ -12,8 +12,7 @@
 //!    do not. A mark that stays the same is not written, so that readers of a hot row share its line.
 //! 2. *Victims* are found by a pass over the marks, for a 64th of the rows at a time, so that an eviction looks at 64 marks.
 //!    A victim that was used since the pass is passed over.
-//! 3. The counter of rows is that of bounds: rows that are committed or inserted by a running transaction. A deletion makes
-//!    room when it commits.
+//! 3. The counter of rows is that of bounds ([`RowCount`]): a deletion makes room when it commits.
 //!
 //! The meaning of a mark depends on the policy ([`EvictionPolicy`]):
 //!
@@ -33,6 +32,7 @@ mod victims;
 pub use policy::EvictionPolicy;
 pub use victims::{Victim, Victims};
 
+use super::RowCount;
 use crate::block::{Block, BlockLimits};
 use crate::ids::{RowId, Slot};
 use crate::index::Counter;
@@ -40,7 +40,7 @@ use crate::mvcc::{Operation, OwnerId};
 use crate::pool::{Ledger, Owner, Reservation};
 use crate::succinct::NO_USE;
 use crate::sync::atomic::Ordering::Relaxed;
-use crate::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64};
+use crate::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 use crate::sync::{Mutex, MutexGuard, RwLock};
 use frequency::{FREQUENCY_MAX, Frequency};
 use hashbrown::DefaultHashBuilder;
@@ -74,10 +74,7 @@ const PASS_MAX: u64 = 1 << 16;
 #[derive(Debug, Default)]
 pub struct RowCache {
     policy: AtomicU8,
-    /// Rows that are committed, or inserted by transactions that run.
-    rows: AtomicI64,
-    /// Rows that running transactions have inserted.
-    uncommitted: AtomicI64,
+    count: Arc<RowCount>,
     epoch: Epoch,
     hits: Counter,
     misses: Counter,
@@ -177,14 +174,14 @@ impl RowCache {
         EvictionPolicy::ALL.get(number).copied().unwrap_or_default()
     }
 
-    /// Rows that bounds are about: those that are committed, and those of running transactions.
+    /// Rows that are committed, and those of running transactions.
     pub fn rows(&self) -> u64 {
-        self.rows.load(Relaxed).max(0) as u64
+        self.count.rows()
     }
 
     /// Whether running transactions have inserted all of its rows.
     pub fn is_uncommitted(&self) -> bool {
-        self.uncommitted.load(Relaxed) >= self.rows.load(Relaxed)
+        self.count.is_uncommitted()
     }
 
     /// Look-ups by key that found a row, and those that did not.
@@ -200,24 +197,6 @@ impl RowCache {
     /// Notes rows that were given up.
     pub fn note_evicted(&self, rows: u64) {
         self.evicted.fetch_add(rows, Relaxed);
-    }
-
-    /// Counts a row that a running transaction has inserted.
-    pub fn note_insert(&self) {
-        self.rows.fetch_add(1, Relaxed);
-        self.uncommitted.fetch_add(1, Relaxed);
-    }
-
-    /// Takes back the count of an insertion that was undone.
-    pub fn note_undo(&self) {
-        self.rows.fetch_sub(1, Relaxed);
-        self.uncommitted.fetch_sub(1, Relaxed);
-    }
-
-    /// Counts what a transaction has committed.
-    pub fn note_commit(&self, inserted: u64, deleted: u64) {
-        self.uncommitted.fetch_sub(inserted as i64, Relaxed);
-        self.rows.fetch_sub(deleted as i64, Relaxed);
     }
 
     /// Counts bytes that were written; returns how many were since the table was measured.
@@ -466,16 +445,19 @@ impl super::Table {
     /// Makes an empty table a cache under a policy, and within so many bytes if there is a bound.
     pub fn begin_cache(&self, policy: EvictionPolicy, max_bytes: Option<u64>) {
         self.cache.get_or_init(|| {
-            let cache = RowCache::default();
+            let cache = RowCache {
+                count: Arc::clone(self.begin_count()),
+                ..RowCache::default()
+            };
             cache.adopt(policy, max_bytes);
             Box::new(cache)
         });
     }
 
-    /// Tells a cache that it has so many rows, of whose use nothing is known. Nobody else writes to it.
-    pub fn count_cache(&self, rows: u64, proof: &Operation<'_>) {
+    /// Sets the count of a table that has so many rows, and of whose use nothing is known. Nobody else writes to it.
+    pub fn count_anew(&self, rows: u64, proof: &Operation<'_>) {
+        self.set_count(rows);
         if let Some(cache) = self.cache() {
-            cache.rows.store(rows as i64, Relaxed);
             cache.forget_uses(&self.blocks_there(proof), self.pool.ledger());
         }
     }

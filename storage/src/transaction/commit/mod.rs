@@ -4,6 +4,7 @@ mod unlogged;
 
 use super::ddl::DdlStep;
 use super::validate::Validation;
+use super::waiting::Awaited;
 use super::{Committed, Core, RowRef, Transaction, TransactionOptions};
 use crate::block::Chain;
 use crate::catalog::{Catalog, CatalogObject, same_rows};
@@ -239,7 +240,7 @@ impl Transaction {
         self.stamp(timestamp);
         self.publish_indexes(timestamp);
         self.end_departures();
-        self.count_cached();
+        self.count_rows();
         self.leave_gates();
         let (writes, grows) = (self.set.len(), self.set.grows());
         let changes_catalog = !self.ddl.is_empty();
@@ -256,13 +257,17 @@ impl Transaction {
         })
     }
 
-    /// Tells caches how many rows they have gained and lost.
-    fn count_cached(&self) {
+    /// Tells tables with bounds how many rows they have gained and lost, and those who wait for room in them.
+    fn count_rows(&self) {
         for (table, touched) in (0..).zip(self.set.touched()) {
-            if let Some(cache) = touched.entry.rows.cache() {
+            if let Some(count) = touched.entry.rows.count() {
                 let writes = self.set.iter().filter(|write| write.table == table);
-                let count = |kind| writes.clone().filter(|write| write.kind == kind).count() as u64;
-                cache.note_commit(count(WriteKind::Insert), count(WriteKind::Delete));
+                let of = |kind| writes.clone().filter(|write| write.kind == kind).count() as u64;
+                let deleted = of(WriteKind::Delete);
+                count.note_commit(of(WriteKind::Insert), deleted);
+                if deleted > 0 {
+                    self.core.waiting.call(Awaited::Room(touched.entry.def.id));
+                }
             }
         }
     }

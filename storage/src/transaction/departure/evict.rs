@@ -17,7 +17,7 @@
 //! built anew first, as under memory pressure (`relief`); only then are rows given up. Pages of the pool that nobody has by
 //! then go back to the system.
 
-use crate::catalog::{Eviction, IndexEntry, TableEntry};
+use crate::catalog::{Eviction, IndexEntry, TableDef, TableEntry};
 use crate::error::{Error, Result};
 use crate::ids::{RowId, Timestamp};
 use crate::index::Key;
@@ -62,22 +62,35 @@ const EXPIRED_MAX: usize = 1 << 16;
 const TTL_PART: u64 = 16;
 
 impl Transaction {
-    /// Makes a table with rows a cache; nobody else writes to it. Where that is undone, its rows go on being counted.
-    pub(in crate::transaction) fn begin_cache(&self, table: &Arc<TableEntry>, bounds: &Eviction) {
+    /// Makes a table with rows what its new definition says of bounds; nobody else writes to it. Where that is undone, its rows
+    /// go on being counted.
+    pub(in crate::transaction) fn begin_bounds(&self, table: &Arc<TableEntry>, def: &TableDef) {
+        let rows = &table.rows;
+        let eviction = def.eviction.as_ref().filter(|_| rows.cache().is_none());
+        let is_counted = def.bound.is_none() || rows.count().is_some();
+        if eviction.is_none() && is_counted {
+            return;
+        }
+        match eviction {
+            Some(eviction) => rows.begin_cache(eviction.policy, eviction.max_bytes),
+            None => drop(rows.begin_count()),
+        }
+        rows.count_anew(self.rows_to_count(table), &self.registration.enter());
+    }
+
+    /// The rows of a table that this transaction sees, with those that it has deleted: they are counted off at its commit.
+    fn rows_to_count(&self, table: &Arc<TableEntry>) -> u64 {
         let mut rows = 0;
         let Ok(()) = self.view().unrecorded().for_each_row(table, |_, _| {
             rows += 1;
             Ok::<(), Infallible>(())
         });
-        // These are counted off when they are committed.
         let same = |write: &Write| Arc::ptr_eq(&self.set.entry(write).rows, &table.rows);
         let deleted = self
             .set
             .iter()
             .filter(|write| write.kind == WriteKind::Delete && same(write));
-        let rows = rows + deleted.count() as u64;
-        table.rows.begin_cache(bounds.policy, bounds.max_bytes);
-        table.rows.count_cache(rows, &self.registration.enter());
+        rows + deleted.count() as u64
     }
 
     /// Does what a cache does about a row that was inserted into it: marks it, and makes room.
@@ -189,8 +202,8 @@ impl Transaction {
                 }
                 collector.undo(table, &table.indexes, &write, &operation);
                 self.set.take_back(at);
-                if let Some(cache) = table.rows.cache() {
-                    cache.note_undo();
+                if let (Some(count), Some(cache)) = (table.rows.count(), table.rows.cache()) {
+                    count.note_undo();
                     cache.note_evicted(1);
                 }
                 taken += 1;

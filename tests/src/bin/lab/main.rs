@@ -29,6 +29,7 @@ mod history;
 mod killtest;
 mod memory;
 mod peers;
+mod queue;
 mod tpch;
 
 use arguments::Arguments;
@@ -39,7 +40,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 /// A tool: its name, what it does, and the function that does it.
 type Tool = (&'static str, &'static str, fn(Arguments) -> Result<()>);
 
-const TOOLS: [Tool; 16] = [
+const TOOLS: [Tool; 17] = [
     ("beside", "another build of this lab, in turn", beside::run),
     (
         "caches",
@@ -87,6 +88,7 @@ const TOOLS: [Tool; 16] = [
     ("killtest", "kill -9 at random moments", killtest::run),
     ("memory", "whether what was freed can be used", memory::run),
     ("peers", "speed beside SQLite", peers::run),
+    ("queue", "a table that workers take rows from", queue::run),
     ("tpch", "TPC-H, with its answers", tpch::run),
 ];
 

@@ -457,3 +457,24 @@ fn a_bound_of_bytes_holds_with_values_of_any_length() {
     assert_eq!(state(too_long), "54000");
     assert!(get(&conn, 2999));
 }
+
+#[test]
+fn a_table_that_became_a_cache_is_one_after_a_crash() {
+    let disk = SimDisk::new();
+    let open = |disk: &SimDisk| {
+        let options = Options::new().manual_maintenance(true);
+        Database::open_on(Arc::new(disk.clone()), options).unwrap()
+    };
+    let db = open(&disk);
+    db.connect()
+        .unwrap()
+        .execute_batch(
+            "CREATE TABLE page (id INT PRIMARY KEY); INSERT INTO page VALUES (1), (2), (3);
+             ALTER TABLE page SET (eviction = 'fifo', max_rows = 3)",
+        )
+        .unwrap();
+    let conn = open(&disk.crashed()).connect().unwrap();
+    conn.execute("INSERT INTO page VALUES (4), (5)", [])
+        .unwrap();
+    assert_eq!(number(&conn, "SELECT count(*) FROM page"), 3);
+}

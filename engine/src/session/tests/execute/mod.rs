@@ -3,6 +3,7 @@
 use super::*;
 
 mod attempt;
+mod bounded;
 mod calls;
 mod clock;
 mod conflicts;
