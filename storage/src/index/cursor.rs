@@ -92,8 +92,8 @@ impl Cursor {
         (&self.low, self.high.as_ref())
     }
 
-    /// Remembers the last entry given out.
-    pub(super) fn stand_at(&mut self, key: &[u8], row: RowId) {
+    /// Remembers the last entry given out, or passed.
+    pub(crate) fn stand_at(&mut self, key: &[u8], row: RowId) {
         let here = match self.reverse {
             true => self.high.get_or_insert_default(),
             false => &mut self.low,
@@ -170,7 +170,8 @@ impl Entries {
         (0..self.len()).map(|at| self.entry(at))
     }
 
-    fn entry(&self, at: usize) -> (&[u8], RowId) {
+    /// Key and row of an entry.
+    pub(crate) fn entry(&self, at: usize) -> (&[u8], RowId) {
         let start = at.checked_sub(1).map_or(0, |before| self.entries[before].0);
         let (end, row) = self.entries[at];
         (&self.keys[start..end], row)

@@ -2,7 +2,7 @@
 
 use super::reads::{Columns, Recorded, RowTest};
 use super::view::{ends, ends_of_prefix};
-use super::walk::each_row;
+use super::walk::{each_row, first_shown};
 use super::{ReadView, RowRef};
 use crate::block::{Choice, Gatherer, Take, Vector, Visitor};
 use crate::catalog::{IndexEntry, IntKey, TableEntry};
@@ -18,6 +18,9 @@ use std::sync::Arc;
 
 /// Entries that an index scan looks at in one step.
 const INDEX_STEP: usize = 256;
+
+/// Entries of rows that are gone that it passes in its first step over such.
+const PASSED_AT_FIRST: usize = 8;
 
 /// Rows as columns.
 #[derive(Clone, Debug)]
@@ -235,6 +238,28 @@ impl Walk {
         self.entries.len()
     }
 
+    /// Passes entries whose rows the view does not show, to the first one whose row it does: where rows come and go, as those
+    /// of a queue, there are many, and a few entries at a time would be sought each time.
+    #[cold]
+    fn pass_gone(&mut self, rows: &Table, viewpoint: &Viewpoint<'_>) {
+        let mut step = PASSED_AT_FIRST;
+        while !self.cursor.is_done() {
+            let before = self.cursor.clone();
+            self.advance(step);
+            match first_shown(&self.index, &self.entries, rows, viewpoint) {
+                None => step = INDEX_STEP.min(2 * step),
+                Some(at) => {
+                    self.cursor = before;
+                    if let Some((key, row)) = at.checked_sub(1).map(|last| self.entries.entry(last))
+                    {
+                        self.cursor.stand_at(key, row);
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
     /// Gives the rows of these entries.
     #[inline(always)]
     fn each_row<'a>(
@@ -342,7 +367,7 @@ impl IndexScan {
             // Not more than are wanted: the cursor has passed what it gave out.
             let step = INDEX_STEP.min(limit - rows);
             let entries = self.walk.advance(step);
-            let table = &self.table.rows;
+            let (table, before) = (&self.table.rows, rows);
             if counts {
                 self.walk.each_row(table, &viewpoint, |_, _| rows += 1);
                 continue;
@@ -354,6 +379,9 @@ impl IndexScan {
                 found.rows.push(row);
             });
             rows = found.ids.len();
+            if rows == before && step < INDEX_STEP {
+                self.walk.pass_gone(table, &viewpoint);
+            }
         }
         match (rows, counts) {
             (0, _) => {}

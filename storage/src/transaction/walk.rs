@@ -50,6 +50,30 @@ pub(super) fn each_row<'a>(
     }
 }
 
+/// The place of the first entry that is the key of a row that the view shows.
+pub(super) fn first_shown(
+    index: &IndexEntry,
+    entries: &Entries,
+    rows: &Table,
+    viewpoint: &Viewpoint<'_>,
+) -> Option<usize> {
+    let mut near = None;
+    let mut ahead = entries.iter().skip(ROWS_AHEAD);
+    entries.iter().position(|(key, id)| {
+        let place = rows.place_near(id, viewpoint.operation(), &mut near);
+        let next = ahead.next();
+        place.is_some_and(|(block, slot)| {
+            if let Some((_, next)) = next
+                && next.block() == id.block()
+            {
+                block.fetch(next.slot());
+            }
+            let row = block.visible(slot, viewpoint);
+            row.is_some_and(|row| index.has_key(&row, key))
+        })
+    })
+}
+
 /// Gives the row of one entry, of whatever kind it is, if it has its key. Apart, so that a bare row of a hot block is not put
 /// together with this one, in memory, before it is taken.
 #[inline(never)]
