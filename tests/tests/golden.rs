@@ -82,6 +82,7 @@ stories! {
     grouping_sets,
     hash_keys,
     identity,
+    ids,
     information_schema,
     index_beside_writers,
     index_join,

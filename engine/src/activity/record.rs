@@ -5,6 +5,7 @@ use super::plan_cache::PlanCacheUse;
 use super::texts::{PLACES, Texts, place};
 use super::{Activity, NUMBER_MASK, about_now};
 use remora_storage::Isolation;
+use remora_storage::time::IdClock;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64};
@@ -45,6 +46,8 @@ pub(crate) struct SessionRecord {
     /// Where its random numbers have come to, and whether they follow from a seed.
     random: AtomicU64,
     is_seeded: AtomicBool,
+    /// Of its UUIDs that rise.
+    uuids: IdClock,
     plan_cache: Arc<PlanCacheUse>,
 }
 
@@ -87,6 +90,11 @@ impl SessionRecord {
         Some(z ^ (z >> 31))
     }
 
+    /// The clock of its UUIDs that rise.
+    pub(crate) fn uuids(&self) -> &IdClock {
+        &self.uuids
+    }
+
     pub(super) fn new(number: u32, activity: Arc<Activity>) -> Self {
         Self {
             number,
@@ -103,6 +111,7 @@ impl SessionRecord {
             is_snapshot_alone: AtomicBool::new(false),
             random: AtomicU64::new(0),
             is_seeded: AtomicBool::new(false),
+            uuids: IdClock::default(),
             waits: AtomicBool::new(false),
             rival: AtomicU64::new(0),
             started: AtomicI64::new(0),

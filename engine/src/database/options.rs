@@ -3,10 +3,10 @@
 use crate::session::Limits;
 use remora_storage::pool::PressureThresholds;
 use remora_storage::store::{RecoveryListener, RecoveryMode, RecoveryProgress};
-use remora_storage::time::TimeSource;
+use remora_storage::time::{TimeSource, micros};
 use remora_storage::{Durability, StoreOptions};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// How a database is opened; made by [`Options::new`] and changed by its methods.
 ///
@@ -181,6 +181,34 @@ impl Options {
     #[must_use]
     pub fn pressure_thresholds(mut self, thresholds: PressureThresholds) -> Self {
         self.store.pressure_thresholds = thresholds;
+        self
+    }
+}
+
+/// Ids that are made of the time: `snowflake_id()`.
+///
+/// ```
+/// use remora::{Database, Options};
+/// let conn = Database::in_memory_with(Options::new().node_id(7))?.connect()?;
+/// let node = "SELECT (snowflake_id() >> 12) & 1023";
+/// assert_eq!(conn.query_row(node, [], |row| row.get::<_, i64>(0))?, 7);
+/// # Ok::<(), remora::Error>(())
+/// ```
+impl Options {
+    /// The node in the ids, 0 to 1023: databases whose ids must not meet need different ones. It is drawn from the name and
+    /// the directory of the database unless said otherwise, and at random in memory. What the setting `node_id` has to
+    /// begin with.
+    #[must_use]
+    pub fn node_id(mut self, node: u16) -> Self {
+        self.store.node_id = Some(node.into());
+        self
+    }
+
+    /// The moment from which on the ids count milliseconds, for 69 years; 2021-01-01 UTC unless said otherwise. What the
+    /// setting `snowflake_epoch` has to begin with.
+    #[must_use]
+    pub fn snowflake_epoch(mut self, epoch: SystemTime) -> Self {
+        self.store.snowflake_epoch = Some(micros(epoch).div_euclid(1000));
         self
     }
 }

@@ -103,6 +103,7 @@ macro_rules! overload {
             arguments: &[$(<$crate::function::native::$a as $crate::function::native::SqlType>::TYPE),*],
             variadic: false,
             returns: <$crate::function::native::$r as $crate::function::native::SqlType>::TYPE,
+            fields: &[],
             volatility: $crate::function::Volatility::Immutable,
             strict: true,
             needs: $crate::function::Needs::NOTHING,

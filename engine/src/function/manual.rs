@@ -120,6 +120,10 @@ pub fn entries() -> Vec<Entry> {
             Kernel::Generic(generic, _) => generic_types(generic),
             Kernel::Typed { .. } => plain_types(overload.arguments, overload.returns),
         };
+        let returns = match overload.fields {
+            [] => returns,
+            fields => record_type(fields),
+        };
         let key = (
             kind,
             overload.name,
@@ -161,14 +165,9 @@ pub fn entries() -> Vec<Entry> {
             Some(generic) => generic_types(generic),
             None => plain_types(found.arguments, found.returns),
         };
-        let columns = found
-            .columns
-            .iter()
-            .map(|(name, of)| format!("{name} {of}"));
-        let columns: Vec<String> = columns.collect();
-        let returns = match columns.is_empty() {
-            true => format!("rows of {returns}"),
-            false => format!("rows of ({})", columns.join(", ")),
+        let returns = match found.columns {
+            [] => format!("rows of {returns}"),
+            columns => format!("rows of {}", record_type(columns)),
         };
         let key = (Kind::Table, found.name, found.doc, arguments.len(), false);
         add(key, arguments, returns);
@@ -230,6 +229,13 @@ fn call(kind: Kind, name: &str, arguments: &[String], is_special: bool) -> Strin
 fn plain_types(arguments: &[DataType], returns: DataType) -> (Vec<String>, String) {
     let arguments = arguments.iter().map(DataType::to_string);
     (arguments.collect(), returns.to_string())
+}
+
+/// Fields or columns with their types.
+fn record_type(fields: &[(&str, DataType)]) -> String {
+    let fields = fields.iter().map(|(name, of)| format!("{name} {of}"));
+    let fields: Vec<String> = fields.collect();
+    format!("({})", fields.join(", "))
 }
 
 fn generic_types(generic: &Generic) -> (Vec<String>, String) {

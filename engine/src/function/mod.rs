@@ -16,6 +16,7 @@
 //!  interval
 //!  statement_clock           when the statement began
 //!  sequence                  numbers that are given away once
+//!  ids                       ids that a program makes up, and codes
 //!  setting                   settings of the session
 //!  definition                what things are defined as
 //!  parameters                by name, for the few that are called so
@@ -52,6 +53,7 @@ mod format_text;
 mod generic;
 pub(crate) mod host;
 pub(crate) mod host_table;
+mod ids;
 mod interval;
 mod json;
 mod kernel;
@@ -278,6 +280,8 @@ pub(crate) struct Overload {
     pub variadic: bool,
     /// The type it gives.
     pub returns: DataType,
+    /// The fields of the records that it gives, where they are the same in all.
+    pub fields: &'static [(&'static str, DataType)],
     /// Whether equal arguments give equal results.
     pub volatility: Volatility,
     /// Whether a NULL argument makes the result NULL without a call.
@@ -304,6 +308,7 @@ impl Overload {
             arguments: &[],
             variadic: false,
             returns: DataType::Text,
+            fields: &[],
             volatility: Volatility::Immutable,
             strict: true,
             needs: Needs::NOTHING,
@@ -385,6 +390,12 @@ impl Overload {
     /// Gives it needs.
     const fn needs(mut self, needs: Needs) -> Self {
         self.needs = needs;
+        self
+    }
+
+    /// Names the fields of the records that it gives.
+    const fn fields(mut self, fields: &'static [(&'static str, DataType)]) -> Self {
+        self.fields = fields;
         self
     }
 

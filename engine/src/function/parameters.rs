@@ -3,6 +3,8 @@
 //! A call by names is brought into the order of the parameters; those that are left out before the last one
 //! given get their defaults, written as SQL would write them in quotes.
 
+use super::ids::SQIDS_ALPHABET;
+
 /// A parameter: its name, and what it is when nothing is given, if it may be left out.
 pub(crate) type Parameter = (&'static str, Option<&'static str>);
 
@@ -55,6 +57,27 @@ static FUNCTIONS: &[Named] = &[
             needed("min"),
             needed("sec"),
         ],
+    ),
+    (&["uuidv7"], &[needed("shift")]),
+    (
+        &["sqids_encode"],
+        &[
+            needed("numbers"),
+            optional("min_length", "0"),
+            optional("alphabet", SQIDS_ALPHABET),
+        ],
+    ),
+    (
+        &["sqids_decode"],
+        &[
+            needed("id"),
+            optional("min_length", "0"),
+            optional("alphabet", SQIDS_ALPHABET),
+        ],
+    ),
+    (
+        &["geohash_encode"],
+        &[needed("latitude"), needed("longitude"), needed("length")],
     ),
     (
         &["parse_ident"],

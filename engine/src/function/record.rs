@@ -8,7 +8,7 @@ use super::resolve::base;
 use super::{Overload, Pattern, string};
 use crate::error::{Error, Result, state};
 use crate::function::kernel::function;
-use remora_storage::value::{PackedType, RecordType, SqlRecord};
+use remora_storage::value::{PackedType, RecordField, RecordType, SqlRecord};
 use remora_storage::{DataType, Value, ValueRef};
 use std::cmp::Ordering;
 
@@ -23,6 +23,15 @@ pub(crate) const RECORD_TESTS: [&str; 2] = ["record_is_null", "record_is_not_nul
 
 /// A record of which fields are not known.
 pub(crate) const RECORD: DataType = DataType::Packed(PackedType::Record(RecordType::ANY));
+
+/// The type of records that have these fields.
+pub(super) fn of_fields(fields: &[(&str, DataType)]) -> DataType {
+    let fields = fields.iter().map(|(name, data_type)| RecordField {
+        name: (*name).to_owned(),
+        data_type: *data_type,
+    });
+    DataType::Packed(PackedType::Record(RecordType::of(fields.collect())))
+}
 
 /// So deep may records lie within each other: what walks over them recurses as deep.
 const DEPTH_MAX: u8 = 100;
@@ -52,7 +61,8 @@ fn make(call: &GenericCall<'_>) -> Result<Value> {
     Ok(Value::Packed(packed(call.returns), encode(fields)?))
 }
 
-fn packed(data_type: DataType) -> PackedType {
+/// The type of records that a call gives.
+pub(super) fn packed(data_type: DataType) -> PackedType {
     match data_type {
         DataType::Packed(packed) => packed,
         _ => PackedType::Record(RecordType::ANY),

@@ -2,7 +2,7 @@
 
 use super::{
     Overload, amounts, arithmetic, array, bins, bits, clock, collation, comparison, definition,
-    digest, format_text, json, like, made, math, moment, numbers, overlaps, part, pg_types,
+    digest, format_text, ids, json, like, made, math, moment, numbers, overlaps, part, pg_types,
     precision, quote, range, record, regex, sample, sequence, setting, string, system, timetz,
     to_char, trigonometry, unicode, updatable,
 };
@@ -32,6 +32,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Overload> {
         trigonometry::FUNCTIONS,
         definition::FUNCTIONS,
         digest::FUNCTIONS,
+        ids::FUNCTIONS,
         moment::FUNCTIONS,
         overlaps::FUNCTIONS,
         part::FUNCTIONS,

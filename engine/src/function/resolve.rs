@@ -11,7 +11,7 @@
 //! Several survivors are 42725, none is 42883. Modifiers (`VARCHAR(3)`) play no part.
 
 use super::cast::{self, CastContext};
-use super::{ArgumentType, CallTypes, Kernel, Overload, Resolved, range_type, registry};
+use super::{ArgumentType, CallTypes, Kernel, Overload, Resolved, range_type, record, registry};
 use crate::error::{Error, Result, state};
 use remora_storage::DataType;
 use remora_storage::value::{ElementType, PackedType};
@@ -97,7 +97,10 @@ fn fit(overload: &'static Overload, arguments: &[ArgumentType]) -> Option<Resolv
     let Kernel::Generic(generic, _) = &overload.kernel else {
         return None;
     };
-    let types = generic.fit(arguments, overload.variadic)?;
+    let mut types = generic.fit(arguments, overload.variadic)?;
+    if !overload.fields.is_empty() {
+        types.returns = record::of_fields(overload.fields);
+    }
     Some(Resolved { overload, types })
 }
 

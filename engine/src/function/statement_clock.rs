@@ -6,6 +6,7 @@
 //! A transaction has one time as well: that of its first statement to ask. Since its snapshot is older than that, `now()` is
 //! never before something that it sees.
 
+use crate::error::{Error, Result};
 use remora_storage::time::DatabaseTime;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
@@ -86,6 +87,15 @@ impl StatementClock {
     pub(crate) fn transaction_start(&self) -> i64 {
         let known = self.times.transaction;
         known.unwrap_or_else(|| self.statement_start())
+    }
+
+    /// The time of the database.
+    ///
+    /// # Errors
+    /// 0A000 for a clock that stands still.
+    pub(crate) fn time(&self) -> Result<&DatabaseTime> {
+        let time = self.time.as_deref();
+        time.ok_or_else(|| Error::unsupported("the time of the database in this place"))
     }
 
     /// This moment, which goes on.

@@ -22,9 +22,6 @@ static ABOUT: &[Overload] = &[
         .volatility(Stable),
     function!(context "current_schema"() -> Text, "The schema.", |_| Ok("public".to_owned()))
         .volatility(Stable),
-    function!(context "gen_random_uuid"() -> Uuid, "A new UUID of version 4.",
-        |_| Ok(uuid::Uuid::new_v4().into_bytes()))
-    .volatility(Volatile),
 ];
 
 static TYPES: &[Overload] = &[Overload::generic(

@@ -93,7 +93,7 @@ pub fn write(
     };
     manifest.info = Some(CheckpointInfo {
         number: 1,
-        micros: core.time().now(),
+        micros: core.time().kept(),
         reason: CheckpointReason::Backup,
         rows: report.rows,
         bytes: report.bytes,
@@ -110,7 +110,7 @@ pub fn write(
         database,
         timeline: manifest.timeline,
         lsn: manifest.lsn,
-        micros: core.time().now(),
+        micros: core.time().kept(),
     };
     mark.write(disk)?;
     kept::install_manifest(disk, &manifest, database)?;

@@ -43,7 +43,7 @@ pub(crate) fn begin_history(
     let mut manifest = moment.manifest(header.timeline, header.number, written.images);
     manifest.info = Some(CheckpointInfo {
         number: kept::next_number(disk)?,
-        micros: core.time().now(),
+        micros: core.time().kept(),
         reason,
         rows: manifest.rows(),
         bytes: manifest.bytes(),

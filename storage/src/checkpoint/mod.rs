@@ -197,7 +197,7 @@ impl Checkpointer {
         let number = current.number().saturating_add(1);
         manifest.info = Some(CheckpointInfo {
             number,
-            micros: self.core.time().now(),
+            micros: self.core.time().kept(),
             reason,
             rows: manifest.rows(),
             bytes: manifest.bytes(),

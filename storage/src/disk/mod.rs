@@ -82,6 +82,10 @@ pub trait Disk: TimeSource {
     /// Takes the exclusive right to the directory, held until the result is dropped; a second
     /// taker gets [`crate::Error::Locked`].
     fn lock(&self, path: &str) -> Result<Box<dyn Send + Sync>>;
+    /// A number that a copy of the directory beside it does not have; 0 where the medium has none.
+    fn directory_number(&self) -> u64 {
+        0
+    }
 }
 
 /// The path, if it stays within the database directory.

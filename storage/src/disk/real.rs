@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::time::TimeSource;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Result as IoResult};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -157,6 +157,10 @@ impl Disk for RealDisk {
             }),
             Err(TryLockError::Error(error)) => Err(io_error("lock", &path, error)),
         }
+    }
+
+    fn directory_number(&self) -> u64 {
+        fs::metadata(&self.root).map_or(0, |found| found.ino())
     }
 }
 

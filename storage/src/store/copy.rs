@@ -2,7 +2,7 @@
 
 use super::archive::Archive;
 use super::options::{StoreOptions, system_time};
-use super::{Durability, RecoveryReport, Store, apply, existing, located, pool};
+use super::{RecoveryReport, Store, apply, existing, located, pool};
 use crate::checkpoint::backup::{self, BackupReport};
 use crate::disk::{Disk, RealDisk};
 use crate::error::{Error, Result};
@@ -71,7 +71,7 @@ impl Store {
         let ledger = Arc::clone(pool.ledger());
         let (core, report) = recovery::load_copy(disk, &options.recovery(pool, system_time()))?;
         apply(&core, &options);
-        Ok((Self::new(core, ledger, Durability::Memory, None), report))
+        Ok((Self::new(core, ledger, None, &options), report))
     }
 
     /// Copies the store as it is at one moment into bytes, from which [`Self::deserialize`] makes a store
@@ -105,6 +105,6 @@ impl Store {
         let archive = Archive::of(bytes, &ledger)?;
         let (core, _) = recovery::load_copy(&archive, &options.recovery(pool, system_time()))?;
         apply(&core, &options);
-        Ok(Self::new(core, ledger, Durability::Memory, None))
+        Ok(Self::new(core, ledger, None, &options))
     }
 }

@@ -66,6 +66,11 @@ impl Durable {
         })
     }
 
+    /// The name of the database, and the number of the directory that it lies in.
+    pub(super) fn identity(&self) -> (DatabaseId, u64) {
+        (self.database, self.disk.directory_number())
+    }
+
     pub(super) fn log(&self) -> &Log {
         &self.log
     }
@@ -118,7 +123,7 @@ impl Durable {
             database: self.database,
             timeline: self.timeline,
             lsn: end,
-            micros: self.time.now(),
+            micros: self.time.kept(),
         };
         match mark.write(&*self.disk) {
             // Nothing that was asked for is missing.

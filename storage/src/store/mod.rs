@@ -52,6 +52,7 @@ pub use schedule::{CheckpointSettings, Schedule};
 use crate::catalog::Catalog;
 use crate::disk::{Disk, RealDisk};
 use crate::error::{Error, Result};
+use crate::format::DatabaseId;
 use crate::ids::{Lsn, TableId, Timestamp, TransactionId};
 use crate::pool::{Ledger, Pool, PoolOptions, PressureChange, default_budget};
 use crate::recovery;
@@ -98,7 +99,7 @@ impl Store {
         let ledger = pool.ledger().clone();
         let core = Core::with_pool(pool, options.time_in_memory(), options.manual_maintenance)?;
         apply(&core, &options);
-        Ok(Self::new(core, ledger, Durability::Memory, None))
+        Ok(Self::new(core, ledger, None, &options))
     }
 
     /// Opens or creates the database in a directory of the file system.
@@ -141,15 +142,25 @@ impl Store {
         if options.accept_clock {
             durable.keep_time()?;
         }
-        Ok((Self::new(core, ledger, durability, Some(durable)), report))
+        let store = Self::new(core, ledger, Some(durable), &options);
+        Ok((store, report))
     }
 
     fn new(
         core: Arc<Core>,
         ledger: Arc<Ledger>,
-        durability: Durability,
         durable: Option<Durable>,
+        options: &StoreOptions,
     ) -> Self {
+        let durability = match durable {
+            Some(_) => options.durability_on_disk(),
+            None => Durability::Memory,
+        };
+        let identity = durable.as_ref().map(Durable::identity);
+        let (name, directory) = identity.unwrap_or_else(|| (DatabaseId::random(), 0));
+        let chosen = (options.node_id, options.snowflake_epoch);
+        let flakes = core.time().snowflakes();
+        flakes.open(chosen, (name.0, directory));
         let inner = Inner {
             core,
             ledger,

@@ -84,6 +84,11 @@ pub struct StoreOptions {
     /// Whether the wall clock is right also where the files say that it is later than that: by itself time never goes
     /// back. What has expired meanwhile and was not cleared away comes back.
     pub accept_clock: bool,
+    /// The node in snowflake ids, up to [`crate::time::NODE_MAX`]; `None` for one that is drawn from the name and the place of
+    /// the database, and at random in memory.
+    pub node_id: Option<u32>,
+    /// The epoch of snowflake ids in milliseconds since 1970; `None` for [`crate::time::EPOCH_MILLIS`].
+    pub snowflake_epoch: Option<i64>,
 }
 
 impl StoreOptions {

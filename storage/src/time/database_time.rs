@@ -19,10 +19,14 @@
 //! far ahead of what is found when the database is opened, rows have expired at once, but what clears them away keeps to the
 //! time before for an hour, or until somebody says that it is right ([`DatabaseTime::settled`]).
 //!
+//! Ids are made of the time, too ([`super::id_clock`]), and may be ahead of it for a moment. What files carry is not before
+//! the end of the last id's millisecond.
+//!
 //! Invariant: what [`DatabaseTime::tell`] returns is never before what it returned to somebody who was done before it was
 //! called. Who was done has read this hand or one before, and each says at least what the one before says, from the moment
 //! on at which it was made. The steady clock is read after the hand, so that moment is over.
 
+use super::id_clock::{Snowflakes, Tick};
 use super::{SystemTimeSource, TimeSource, micros};
 use crate::sync::Mutex;
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
@@ -60,6 +64,7 @@ pub struct DatabaseTime {
     jump: Mutex<Option<Jump>>,
     /// Whether the wall clock is right, wherever files are ahead of it.
     accepts_wall: bool,
+    snowflakes: Snowflakes,
 }
 
 /// The time at the origin, twice, and one more where the steady clock counts half since then.
@@ -108,6 +113,7 @@ impl DatabaseTime {
             found: AtomicI64::new(0),
             jump: Mutex::default(),
             accepts_wall,
+            snowflakes: Snowflakes::default(),
         }
     }
 
@@ -133,7 +139,24 @@ impl DatabaseTime {
 
     /// The time that a commit carries: nothing as long as nobody was told any.
     pub fn told(&self) -> Option<i64> {
-        self.told.load(Relaxed).then(|| self.now())
+        self.told.load(Relaxed).then(|| self.kept())
+    }
+
+    /// The time that files carry: now, or the end of the last millisecond that an id was made of.
+    pub fn kept(&self) -> i64 {
+        self.now().max(self.snowflakes.clock().end())
+    }
+
+    /// Takes so many ticks for snowflake ids, and returns the first; `None` where they have run too far ahead of the time.
+    /// From now on commits carry the time.
+    pub fn take_ticks(&self, count: usize) -> Option<Tick> {
+        let present = Tick::of_millisecond(self.tell());
+        self.snowflakes.clock().take(present, count)
+    }
+
+    /// What snowflake ids are made of.
+    pub fn snowflakes(&self) -> &Snowflakes {
+        &self.snowflakes
     }
 
     /// The time up to which what has expired may be cleared away: that before the last jump of the wall clock, until it was

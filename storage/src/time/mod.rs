@@ -4,11 +4,13 @@
 //! time it was for them.
 
 mod database_time;
+mod id_clock;
 mod manual;
 #[cfg(all(test, feature = "shuttle"))]
 mod models;
 
 pub use database_time::{DatabaseTime, TIME_MAX};
+pub use id_clock::{EPOCH_MILLIS, EPOCH_REACH_MILLIS, IdClock, NODE_MAX, Snowflakes, Tick};
 pub use manual::ManualTime;
 
 use std::fmt::Debug;

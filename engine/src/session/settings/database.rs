@@ -4,7 +4,7 @@
 //! a statement that does so runs outside transaction blocks, and no ROLLBACK takes it back. Settings of checkpoints belong
 //! to a directory: in memory nothing is ever recovered, and a change is refused because it would have no effect.
 
-use super::value;
+use super::{id_settings, value};
 use crate::error::Result;
 use crate::session::execute::core::Session;
 use crate::session::sessions::Sessions;
@@ -75,6 +75,16 @@ pub(super) static SHARED: &[Shared] = &[
                 &mut settings.recovery_target
             })
         }),
+    },
+    Shared {
+        name: id_settings::NODE,
+        show: |state| id_settings::show_node(&state.store),
+        set: Some(|session, value| id_settings::set_node(&session.store, value)),
+    },
+    Shared {
+        name: id_settings::EPOCH,
+        show: |state| id_settings::show_epoch(&state.store),
+        set: Some(|session, value| id_settings::set_epoch(&session.store, value)),
     },
     fixed("max_active_statements", |state| {
         let admission = state.sessions.admission.as_ref();

@@ -4,10 +4,12 @@
 //!   own (`SET app.user = ..`: any name with a dot in it). A value that would change what statements mean in a way this
 //!   engine does not offer is refused rather than ignored.
 //! - `database`: those of the database and of the transaction under way, which are kept elsewhere.
+//! - `id_settings`: those of the database that ids are made by.
 //! - `value`: switches, numbers and units as they are written and shown.
 
 pub(super) mod database;
 pub(super) mod discard;
+pub(super) mod id_settings;
 pub(super) mod ignored;
 pub(super) mod rule;
 pub(super) mod set;

@@ -37,7 +37,7 @@ impl Transaction {
         if self.changes_unlogged() {
             attached.log.check_takes(0)?;
             if attached.log.is_unlogged_kept() {
-                frame.time(self.core.time.now());
+                frame.time(self.core.time.kept());
             }
         }
         Ok(())

@@ -26,6 +26,7 @@ mod expiry;
 mod faults;
 mod fulldisk;
 mod history;
+mod ids;
 mod killtest;
 mod memory;
 mod peers;
@@ -85,6 +86,7 @@ const TOOLS: [Tool; 17] = [
         "random transactions of many threads, explained",
         history::run,
     ),
+    ("ids", "ids of many threads, distinct and rising", ids::run),
     ("killtest", "kill -9 at random moments", killtest::run),
     ("memory", "whether what was freed can be used", memory::run),
     ("peers", "speed beside SQLite", peers::run),

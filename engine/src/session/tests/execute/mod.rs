@@ -11,6 +11,7 @@ mod durability;
 mod eviction;
 mod expiry;
 mod few_rows;
+mod ids;
 mod lock_waits;
 mod locked_row;
 mod needs;
