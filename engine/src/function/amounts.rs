@@ -78,7 +78,7 @@ pub(crate) fn bytes(text: &str) -> Result<i64> {
     let factor = Numeric::from(1_i64 << (10 * power));
     let size = decimal::to_i128(decimal::truncate(decimal::multiply(number, factor)?, 0)?);
     size.and_then(|size| i64::try_from(size).ok())
-        .ok_or_else(|| super::arithmetic::out_of_range("bigint"))
+        .ok_or_else(|| super::native::out_of_range("bigint"))
 }
 
 static SIZES: &[Overload] = &[

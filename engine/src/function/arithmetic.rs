@@ -4,13 +4,9 @@
 //! follow PostgreSQL in refusing to make an infinity out of finite numbers.
 
 use super::kernel::function;
+use super::native::out_of_range;
 use super::{Overload, decimal};
 use crate::error::{Error, Result};
-
-/// 22003 for a type.
-pub(super) fn out_of_range(type_name: &str) -> Error {
-    sql_error!(NUMERIC_VALUE_OUT_OF_RANGE, "{type_name} out of range")
-}
 
 #[cold]
 fn overflow(type_name: &str) -> Error {

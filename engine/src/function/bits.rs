@@ -93,7 +93,7 @@ pub(crate) fn of_integer(value: i64, width: u32, length: u32) -> Vec<u8> {
 pub(crate) fn to_integer(bits: &[u8], to: DataType) -> Result<Value> {
     let width = if to == DataType::Integer { 32 } else { 64 };
     if bits.len() > width {
-        return Err(super::arithmetic::out_of_range(&to.to_string()));
+        return Err(native::out_of_range(&to.to_string()));
     }
     let number = bits
         .iter()

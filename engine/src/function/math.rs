@@ -4,9 +4,10 @@
 //! although no argument is, is 22003; an argument outside a function's domain has the SQLSTATE that
 //! the standard names for it.
 
-use super::arithmetic::{float, out_of_range};
+use super::arithmetic::float;
 use super::decimal::transcendental;
 use super::kernel::function;
+use super::native::out_of_range;
 use super::{EvalContext, Overload, Volatility, decimal};
 use crate::error::{Error, Result, state};
 use remora_storage::{Numeric, Value, ValueRef};

@@ -7,7 +7,7 @@
 //! Invariant: the binder casts every argument to the overload's type, so a value or array of
 //! another type here is a bug of this program and panics.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use arrow_array::builder::{BinaryViewBuilder, StringViewBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -51,6 +51,11 @@ pub(crate) trait SqlType: 'static {
         nulls: Option<NullBuffer>,
         f: impl FnMut(usize) -> Result<Self::Owned>,
     ) -> Result<ArrayRef>;
+}
+
+/// 22003 for a number that is none of a type.
+pub(super) fn out_of_range(type_name: &str) -> Error {
+    sql_error!(NUMERIC_VALUE_OUT_OF_RANGE, "{type_name} out of range")
 }
 
 #[cold]

@@ -1,7 +1,7 @@
 //! Functions on numbers that are rarely asked for: factorials, buckets, and operators in front.
 
-use super::arithmetic::out_of_range as overflow;
 use super::kernel::function;
+use super::native::out_of_range as overflow;
 use super::native::{Double, Integer, Numeric as NumericType, SqlType};
 use super::{EvalContext, Overload, decimal, math};
 use crate::error::{Error, Result, state};

@@ -154,7 +154,7 @@ impl DatabaseTime {
         self.snowflakes.clock().take(present, count)
     }
 
-    /// What snowflake ids are made of.
+    /// The clock, the node and the epoch of snowflake ids.
     pub fn snowflakes(&self) -> &Snowflakes {
         &self.snowflakes
     }

@@ -32,10 +32,10 @@ const MILLIS_BITS: u32 = 41;
 pub const NODE_MAX: u32 = (1 << NODE_BITS) - 1;
 /// The epoch of snowflake ids unless it is set, 2021-01-01 UTC, in milliseconds since 1970.
 pub const EPOCH_MILLIS: i64 = 1_609_459_200_000;
-/// So many milliseconds after the epoch there are ids.
+/// The milliseconds after the epoch that there are ids for.
 pub const EPOCH_REACH_MILLIS: i64 = 1 << MILLIS_BITS;
 
-/// So far may ticks run ahead of the time, in milliseconds: 12 million ids at once.
+/// The milliseconds that ticks may run ahead of the time: 12 million ids at once.
 const AHEAD_MAX: i64 = 3_000;
 
 /// A moment that ids are made of: milliseconds and sequence.
@@ -119,7 +119,7 @@ impl IdClock {
     }
 }
 
-/// What the snowflake ids of a database are made of.
+/// The clock, the node and the epoch of the snowflake ids of a database.
 ///
 /// ```text
 ///   0 | milliseconds since the epoch: 41 bits | node: 10 bits | sequence: 12 bits

@@ -59,7 +59,7 @@ where
 }
 
 fn bigint(sum: i128, _: i64) -> Result<i64> {
-    i64::try_from(sum).map_err(|_| arithmetic::out_of_range("bigint"))
+    i64::try_from(sum).map_err(|_| native::out_of_range("bigint"))
 }
 
 fn whole(sum: i128, _: i64) -> Result<Numeric> {

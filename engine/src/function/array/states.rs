@@ -10,8 +10,8 @@
 
 use super::{array_at, array_of, builder_of, push};
 use crate::error::{Error, Result, state};
-use crate::function::arithmetic::out_of_range;
 use crate::function::kernel::function;
+use crate::function::native::out_of_range;
 use crate::function::{GenericCall, Overload, Pattern};
 use remora_storage::{DataType, Value, ValueRef};
 

@@ -5,7 +5,7 @@ use crate::function::calendar::{self, DAY, TIMESTAMP_INFINITY, TIMESTAMP_NEG_INF
 use crate::function::range::{Ranges, multirange};
 use crate::function::text::Zone;
 use crate::function::timetz::ZonedTime;
-use crate::function::{EvalContext, arithmetic, bits, decimal, json, made, text};
+use crate::function::{EvalContext, arithmetic, bits, decimal, json, made, native, text};
 use remora_storage::value::{Dimension, ElementType, PackedType, SqlArrayBuilder, SqlRecord};
 use remora_storage::{DataType, Interval, Numeric, Value, ValueRef};
 
@@ -176,7 +176,7 @@ pub(crate) fn fit_string(text: &str, to: DataType, explicit: bool) -> Result<&st
 }
 
 fn out_of_range(to: DataType) -> Error {
-    arithmetic::out_of_range(&to.to_string())
+    native::out_of_range(&to.to_string())
 }
 
 /// `None` is a number that the type cannot hold.

@@ -4,8 +4,9 @@
 
 use super::unreadable;
 use crate::error::Result;
+use crate::function::Overload;
 use crate::function::kernel::function;
-use crate::function::{Overload, arithmetic};
+use crate::function::native::out_of_range;
 
 const DIGITS: &[u8; 62] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 const BASE: i64 = DIGITS.len() as i64;
@@ -47,5 +48,5 @@ fn decode(text: &str) -> Result<i64> {
         let shifted = number.and_then(|number| number.checked_mul(BASE));
         number = shifted.and_then(|number| number.checked_add(digit as i64));
     }
-    number.ok_or_else(|| arithmetic::out_of_range("bigint"))
+    number.ok_or_else(|| out_of_range("bigint"))
 }

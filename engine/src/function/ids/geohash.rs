@@ -133,7 +133,7 @@ impl Cell {
         (0..self.length).map(&mut digit).collect()
     }
 
-    /// The cell so many columns to the east and so many rows to the north; `None` beyond a pole.
+    /// Returns the cell so many columns to the east and so many rows to the north; `None` beyond a pole.
     fn beside(self, east: i64, north: i64) -> Option<Self> {
         let (columns, rows) = self.halvings();
         let row = self.row.checked_add_signed(north)?;
@@ -146,7 +146,7 @@ impl Cell {
     }
 }
 
-/// Which of the parts a number lies in, when what is between `-bound` and `bound` is halved so often.
+/// Returns the number of the part in which `number` lies, when the range from `-bound` to `bound` is halved so often.
 fn part(number: f64, bound: f64, halvings: usize) -> u64 {
     let (mut low, mut high, mut found) = (-bound, bound, 0);
     for _ in 0..halvings {
@@ -160,7 +160,7 @@ fn part(number: f64, bound: f64, halvings: usize) -> u64 {
     found
 }
 
-/// The centre of such a part, and half of its size.
+/// Returns the centre of a part of [`part`], and half of its size.
 fn centre(part: u64, bound: f64, halvings: usize) -> (f64, f64) {
     let half = bound / (1_u64 << halvings) as f64;
     ((2 * part + 1) as f64 * half - bound, half)

@@ -27,7 +27,7 @@ use remora_storage::time::Tick;
 use std::thread::sleep;
 use std::time::Duration;
 
-/// So long a taker of ticks sleeps before the next attempt: one millisecond has 4,096 of them.
+/// The sleep of a statement between two attempts to take ticks: a millisecond has 4,096 of them.
 const TICK_WAIT: Duration = Duration::from_millis(1);
 
 /// All overloads of this folder.

@@ -7,6 +7,7 @@
 
 use crate::error::{Error, Result, state};
 use crate::function::kernel::function;
+use crate::function::native::out_of_range;
 use crate::function::{GenericCall, Overload, Pattern};
 use ::sqids::{DEFAULT_ALPHABET, Error as SqidsError, Sqids};
 use remora_storage::value::ElementType;
@@ -21,9 +22,9 @@ const NUMBERS: Pattern = Pattern::Is(NUMBER.array());
 const INTEGER: Pattern = Pattern::Is(DataType::Integer);
 const TEXT: Pattern = Pattern::Is(DataType::Text);
 
-/// So many numbers go into one text: longer ones take long to read, and nearly always have a word that is to be avoided.
+/// The most numbers in one text: longer ones take long to read, and nearly always have a word that is to be avoided.
 const NUMBERS_MAX: usize = 100;
-/// A longer text is none of so many numbers, whatever the alphabet: of three characters two are digits.
+/// The most bytes of a text for so many numbers, whatever the alphabet: of three characters two are digits.
 const TEXT_BYTES_MAX: usize = NUMBERS_MAX * 65 + 256;
 
 pub(super) static FUNCTIONS: &[Overload] = &[
@@ -198,7 +199,7 @@ fn decode(call: &GenericCall<'_>) -> Result<Value> {
         }
         let numbers = numbers.into_iter().map(|number| {
             let number = i64::try_from(number);
-            number.map_err(|_| crate::function::arithmetic::out_of_range("bigint"))
+            number.map_err(|_| out_of_range("bigint"))
         });
         let numbers = numbers.collect::<Result<Vec<i64>>>()?;
         let numbers = numbers.into_iter().map(ValueRef::BigInt);

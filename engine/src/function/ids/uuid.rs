@@ -40,7 +40,7 @@ pub(super) static FUNCTIONS: &[Overload] = &[
         |arguments, _| Ok(version_of(uuid(arguments)).map_or(Value::Null, Value::SmallInt))),
 ];
 
-/// From the first day of the Gregorian calendar, 1582-10-15, to 1970, in microseconds.
+/// Microseconds from the first day of the Gregorian calendar, 1582-10-15, to 1970.
 const GREGORIAN_MICROS: i64 = 12_219_292_800_000_000;
 
 fn random() -> [u8; 16] {
@@ -53,21 +53,17 @@ fn uuid(arguments: &[ValueRef<'_>]) -> Uuid {
 
 /// A UUID of version 7, of this moment or one that is so far from it.
 fn of_time(context: &EvalContext, shift: Option<Interval>) -> Result<[u8; 16]> {
-    let now = context.clock.now();
+    let now = || context.clock.now();
     let tick = match &context.session {
-        Some(session) => {
-            let mut present = now;
-            super::ticks(context, || {
-                let taken = session.uuids().take(Tick::of_microsecond(present), 1);
-                present = context.clock.now();
-                taken
-            })?
-        }
-        None => Tick::of_microsecond(now),
+        Some(session) => super::ticks(context, || {
+            session.uuids().take(Tick::of_microsecond(now()), 1)
+        })?,
+        None => Tick::of_microsecond(now()),
     };
     let tick = match shift {
         None => tick,
         Some(shift) => {
+            let now = now();
             let moved = moment::add_zoned(now, shift, &context.style().zone)?;
             tick.moved(moved.saturating_sub(now))
         }
@@ -86,7 +82,7 @@ fn of_time(context: &EvalContext, shift: Option<Interval>) -> Result<[u8; 16]> {
         .into_bytes())
 }
 
-/// As many milliseconds as 48 bits count.
+/// The largest number of milliseconds in 48 bits.
 const MILLIS_MAX: u64 = (1 << 48) - 1;
 
 fn version_of(uuid: Uuid) -> Option<i16> {

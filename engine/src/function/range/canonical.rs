@@ -4,7 +4,7 @@
 //! belongs to the range and the upper one does not. Infinite days have no next one and keep their bound.
 
 use crate::error::{Error, Result, state};
-use crate::function::{arithmetic, calendar};
+use crate::function::{calendar, native};
 use remora_storage::ValueRef;
 use remora_storage::value::{RangeBound, RangeType, SqlRange};
 
@@ -51,11 +51,11 @@ fn next(value: ValueRef<'_>) -> Result<Option<ValueRef<'_>>> {
     Ok(match value {
         ValueRef::Integer(v) => Some(ValueRef::Integer(
             v.checked_add(1)
-                .ok_or_else(|| arithmetic::out_of_range("integer"))?,
+                .ok_or_else(|| native::out_of_range("integer"))?,
         )),
         ValueRef::BigInt(v) => Some(ValueRef::BigInt(
             v.checked_add(1)
-                .ok_or_else(|| arithmetic::out_of_range("bigint"))?,
+                .ok_or_else(|| native::out_of_range("bigint"))?,
         )),
         ValueRef::Date(calendar::DATE_INFINITY | calendar::DATE_NEG_INFINITY) => None,
         ValueRef::Date(v) => {
