@@ -39,6 +39,7 @@
 // Floors, lowest first; a folder imports only from folders on lower floors (a test enforces it):
 //
 //  0  error config stack
+//  1  notification LISTEN and NOTIFY: from commits to sessions
 //  1  activity     who runs what; interrupts
 //  1  function     types, casts, scalar and aggregate kernels
 //  2  system       tables that show the engine itself: columns and rows
@@ -62,6 +63,7 @@ mod exec;
 mod function;
 #[doc(hidden)]
 pub mod internal;
+mod notification;
 mod optimize;
 mod parse;
 mod plan;
@@ -75,6 +77,7 @@ pub use error::{Error, Position, Result, state as sqlstate};
 pub use function::host_table::{
     ConstraintUsage, IndexConstraint, IndexConstraintOp, RowStream, VTab, VTabScan,
 };
+pub use notification::{Delivery, Notification};
 pub use plan::Field;
 pub use plan::statement::TransactionOptions;
 pub use remora_storage::pool::{PressureChange, PressureLevel, PressureThresholds};
@@ -86,7 +89,7 @@ pub use remora_storage::store::{
 pub use remora_storage::{DataType, Durability, Interval, Isolation, Numeric, Value, ValueRef};
 pub use session::{
     AggregateFunction, Connection, DropBehavior, FromSql, FromSqlError, FromSqlResult,
-    FunctionContext, FunctionFlags, IndexInfo, InterruptHandle, MappedRows, OptionalExtension,
-    Outcome, Params, ParamsFromIter, RetryLimit, Row, RowIndex, RowSet, Rows, Savepoint, Statement,
-    ToSql, ToSqlOutput, Transaction, TransactionStatus, params_from_iter,
+    FunctionContext, FunctionFlags, IndexInfo, InterruptHandle, MappedRows, Notifications,
+    OptionalExtension, Outcome, Params, ParamsFromIter, RetryLimit, Row, RowIndex, RowSet, Rows,
+    Savepoint, Statement, ToSql, ToSqlOutput, Transaction, TransactionStatus, params_from_iter,
 };

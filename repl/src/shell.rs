@@ -16,7 +16,7 @@ use crate::caret::write_error;
 use crate::interrupt::Interrupt;
 use crate::result::{Failure, ResultWriter, StatementKind};
 use crate::{command, prompt, scan};
-use remora::{Connection, Database, Error};
+use remora::{Connection, Database, Delivery, Error};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal, StdoutLock, Write};
 use std::path::Path;
@@ -277,11 +277,31 @@ impl Shell {
             writeln!(self.out, "Time: {millis:.3} ms")?;
             self.out.flush()?;
         }
+        self.show_notifications()?;
         if interrupted && !self.interactive {
             self.exit = Exit::Interrupted;
             return Err(Stop::Quit);
         }
         Ok(well)
+    }
+
+    /// Shows the notifications that have come, as psql does: after each statement.
+    fn show_notifications(&mut self) -> Result<(), Stop> {
+        // None of the connection's calls is under way that could be in the way.
+        for delivery in self.connection.notifications().iter().flatten() {
+            match delivery {
+                Delivery::Notification(one) => {
+                    write!(self.out, "Asynchronous notification \"{}\" ", one.channel)?;
+                    if !one.payload.is_empty() {
+                        write!(self.out, "with payload \"{}\" ", one.payload)?;
+                    }
+                    let sender = one.process_id;
+                    writeln!(self.out, "received from server process with PID {sender}.")?;
+                }
+                Delivery::Lost(count) => writeln!(self.out, "{count} notifications were lost.")?,
+            }
+        }
+        Ok(self.out.flush()?)
     }
 
     fn show_statement(&mut self, sql: &str) -> Result<(), Failure> {

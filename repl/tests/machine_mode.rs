@@ -174,6 +174,53 @@ fn sessions_do_not_wait_for_each_other() {
     assert_eq!(remora.read()["sqlstate"], "57014");
 }
 
+/// Bob listens, and is told of what Alice does also while nothing is asked of him; in a block he is told behind it.
+#[test]
+fn notifications_are_lines_of_their_own() {
+    let mut remora = Remora::start(&[]);
+    let line = |payload: &str| {
+        let notification = json!({"channel": "jobs", "payload": payload, "pid": 2});
+        json!({"session": "b", "notification": notification})
+    };
+    remora.sql("b", "LISTEN jobs");
+    remora.sql("a", "SELECT 1");
+    for payload in ["1", "2"] {
+        let sql = format!("NOTIFY jobs, '{payload}'");
+        remora.write(&json!({"session": "a", "sql": sql}).to_string());
+        // The answer to Alice, and the line for Bob, in whichever order.
+        let lines = [remora.read(), remora.read()];
+        assert!(lines.contains(&line(payload)), "{lines:?}");
+        assert!(lines.iter().any(|line| line["ok"] == true), "{lines:?}");
+    }
+    remora.sql("b", "BEGIN");
+    remora.sql("a", "NOTIFY jobs, '3'");
+    assert_eq!(remora.sql("b", "SELECT 1")["rows"], json!([[1]]));
+    assert_eq!(remora.sql("b", "COMMIT")["ok"], true);
+    assert_eq!(remora.read(), line("3"));
+    remora.sql("b", "UNLISTEN *");
+    remora.sql("a", "NOTIFY jobs, '4'");
+    assert_eq!(remora.sql("b", "SELECT 1")["rows"], json!([[1]]));
+    // Bob takes nothing while he sleeps, and has lost some when he wakes.
+    remora.sql("b", "LISTEN jobs; SET app.x = 'y'");
+    remora.sql("b", "BEGIN");
+    remora.sql(
+        "a",
+        "SELECT count(pg_notify('jobs', n || repeat('x', 7000))) FROM generate_series(1, 200) AS g (n)",
+    );
+    remora.write(&json!({"session": "b", "sql": "COMMIT"}).to_string());
+    assert_eq!(remora.read()["ok"], true);
+    let mut told = 0;
+    let lost = loop {
+        let line = remora.read();
+        match line["notifications_lost"].as_u64() {
+            Some(lost) => break lost,
+            None => told += 1,
+        }
+    };
+    assert_eq!(told + lost, 200);
+    assert_eq!(remora.finish(), Some(0));
+}
+
 /// Bob's statement waits for Alice, which a line says at once; its answer comes when she has decided.
 #[test]
 fn a_statement_that_waits_says_so() {

@@ -270,3 +270,16 @@ fn a_reader_that_goes_away_is_no_error() {
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert_eq!(output.status.code(), Some(0));
 }
+
+#[test]
+fn notifications_are_shown_behind_statements() {
+    let script = "LISTEN jobs;\nNOTIFY jobs;\nBEGIN;\nNOTIFY jobs, 'number 7';\nSELECT 1 AS a;\nCOMMIT;\nUNLISTEN *;\n\
+                  NOTIFY jobs;";
+    let run = remora_with::<&str>([], script.as_bytes());
+    assert_eq!(run.err, "");
+    assert_eq!(
+        run.out,
+        "Asynchronous notification \"jobs\" received from server process with PID 1.\na\n1\n\
+         Asynchronous notification \"jobs\" with payload \"number 7\" received from server process with PID 1.\n"
+    );
+}

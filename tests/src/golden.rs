@@ -16,7 +16,8 @@
 //!    fails ends the line.
 //! 3. A row is shown as its values in text form with ` | ` between (NULL as `NULL`), an empty
 //!    result as `(no rows)`, an error as `ERROR sqlstate: message` and a `DETAIL:` line. Statements
-//!    that give no rows show nothing.
+//!    that give no rows show nothing. Notifications that the connection has received are shown behind each of its
+//!    statements, as psql does: `notified of channel: payload`, or `lost N notifications`.
 //! 4. An input that waits for another connection's transaction shows `(waits)`, and the story goes on. What comes
 //!    of it is shown before the connection's next input, or at the end of the block.
 //! 5. `!directory` in the first lines asks for a database in a (temporary) directory; `!reopen`
@@ -29,7 +30,7 @@
 
 use crate::session::{Outcome, Output, run};
 use crate::source::root;
-use remora::{Connection, Database};
+use remora::{Connection, Database, Delivery};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
@@ -295,11 +296,22 @@ fn run_all(connection: &Connection, text: &str, folder: &str) -> Vec<String> {
         let failed = outcome.is_err();
         let lines = lines(outcome).into_iter();
         shown.extend(lines.map(|line| steady(&line.replace(folder, "{dir}"))));
+        shown.extend(connection.notifications().iter().flatten().map(notified));
         if failed {
             break;
         }
     }
     shown
+}
+
+fn notified(delivery: Delivery) -> String {
+    match delivery {
+        Delivery::Notification(one) => {
+            let line = format!("notified of {}: {}", one.channel, one.payload);
+            line.trim_end().to_owned()
+        }
+        Delivery::Lost(count) => format!("lost {count} notifications"),
+    }
 }
 
 /// The statements of an input: cut at semicolons outside quotes, and outside the bodies of triggers.

@@ -109,6 +109,7 @@ stories! {
     ordered_aggregates,
     parts_of_values,
     names_of_types,
+    notifications,
     repeatable_read,
     returning,
     ranges,

@@ -4,11 +4,12 @@ use super::interrupt::Interrupt;
 use super::plan_cache::PlanCacheUse;
 use super::texts::{PLACES, Texts, place};
 use super::{Activity, NUMBER_MASK, about_now};
+use crate::notification::Listener;
 use remora_storage::Isolation;
 use remora_storage::time::IdClock;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64};
+use std::sync::{Arc, OnceLock};
 
 /// In place of a transaction that a statement waits for: room in a table.
 const ROOM: u64 = u64::MAX;
@@ -49,6 +50,8 @@ pub(crate) struct SessionRecord {
     /// Of its UUIDs that rise.
     uuids: IdClock,
     plan_cache: Arc<PlanCacheUse>,
+    /// Since it has listened to a channel first.
+    listener: OnceLock<Arc<Listener>>,
 }
 
 /// A transaction block.
@@ -118,6 +121,7 @@ impl SessionRecord {
             statements: AtomicU64::new(0),
             rows_written: AtomicU64::new(0),
             plan_cache: Arc::default(),
+            listener: OnceLock::new(),
         }
     }
 
@@ -134,6 +138,16 @@ impl SessionRecord {
     /// How its plan cache does.
     pub(crate) fn plan_cache(&self) -> &Arc<PlanCacheUse> {
         &self.plan_cache
+    }
+
+    /// Notifications that it hears, if it has ever listened.
+    pub(crate) fn listener(&self) -> Option<&Arc<Listener>> {
+        self.listener.get()
+    }
+
+    /// The same; made by `make` where there is none.
+    pub(crate) fn listener_or(&self, make: impl FnOnce() -> Arc<Listener>) -> &Arc<Listener> {
+        self.listener.get_or_init(make)
     }
 
     /// The database's activity.

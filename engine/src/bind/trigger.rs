@@ -463,7 +463,12 @@ fn bind_one(
     let is_fit = match &parsed.syntax {
         Syntax::Statement(statement) => matches!(
             **statement,
-            S::Query(_) | S::Insert(_) | S::Update(_) | S::Delete(_) | S::Merge(_)
+            S::Query(_)
+                | S::Insert(_)
+                | S::Update(_)
+                | S::Delete(_)
+                | S::Merge(_)
+                | S::NOTIFY { .. }
         ),
         _ => false,
     };

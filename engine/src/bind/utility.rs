@@ -7,6 +7,7 @@ use super::statement::Tagged;
 use super::{Binder, expr::start};
 use crate::error::{Error, Result, state};
 use crate::function::{quoted, text};
+use crate::notification::Message;
 use crate::parse::{Reindex, Upkeep, refuse};
 use crate::plan::Statement;
 use crate::plan::logical::LogicalStatement;
@@ -77,6 +78,17 @@ impl Binder<'_> {
                     other => other.replace(' ', "."),
                 };
                 (Statement::Show(name), "SHOW")
+            }
+            S::LISTEN { channel } => (Statement::Listen(name::fold(channel)?.into()), "LISTEN"),
+            S::UNLISTEN { channel } => {
+                let is_all = channel.quote_style.is_none() && channel.value == "*";
+                let channel = (!is_all).then(|| name::fold(channel)).transpose()?;
+                (Statement::Unlisten(channel.map(Into::into)), "UNLISTEN")
+            }
+            S::NOTIFY { channel, payload } => {
+                let payload = payload.as_deref().unwrap_or_default();
+                let message = Message::new(&name::fold(channel)?, payload)?;
+                (Statement::Notify(message), "NOTIFY")
             }
             S::Discard { object_type } => {
                 let (what, tag) = match object_type {

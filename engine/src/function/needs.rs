@@ -13,7 +13,8 @@ impl Needs {
     pub(crate) const CATALOG: Self = Self(1);
     /// The memory of the session: settings, cursors, prepared statements.
     pub(crate) const SESSION: Self = Self(2);
-    /// Numbers of sequences, taken or shown, which must be durable before anybody sees them; or settings to be changed.
+    /// Numbers of sequences, taken or shown, which must be durable before anybody sees them; or settings to be changed, or
+    /// messages to other sessions.
     /// Such a statement runs to its end before its first row is given, and nothing of it is left out.
     pub(crate) const EFFECTS: Self = Self(4);
     pub(crate) const ALL: Self = Self(7);

@@ -10,6 +10,7 @@ use super::kernel::function;
 use super::oids::{described, relation_named, relation_oid};
 use super::{EvalContext, Located, NOWHERE, Needs, RelationName, SearchPath, schema_name};
 use crate::error::{Error, Result, state};
+use crate::notification::{Message, Outbox};
 use parking_lot::Mutex;
 use remora_storage::catalog::{Catalog, SequenceDef, SequenceEntry, SequencePosition};
 use remora_storage::transaction::Core;
@@ -52,6 +53,8 @@ pub(crate) struct SequenceScope {
     /// Where the log must be durable before the numbers of the statement may be seen; 0 while it has none.
     logged: AtomicU64,
     session: Arc<SessionSequences>,
+    /// What the statement has to say to other sessions.
+    outbox: Mutex<Outbox>,
 }
 
 impl SequenceScope {
@@ -71,7 +74,21 @@ impl SequenceScope {
             is_synchronous,
             logged: AtomicU64::new(0),
             session: Arc::clone(session),
+            outbox: Mutex::default(),
         })
+    }
+
+    /// Sends a message, if the transaction of the statement commits.
+    ///
+    /// # Errors
+    /// 53200
+    pub(super) fn send(&self, message: Arc<Message>) -> Result<()> {
+        self.outbox.lock().send(message, self.core.ledger())
+    }
+
+    /// Takes the messages that the statement has sent.
+    pub(crate) fn take_outbox(&self) -> Outbox {
+        std::mem::take(&mut self.outbox.lock())
     }
 
     /// Waits until the numbers of the statement so far may be seen: they must not be given to another one after a

@@ -15,6 +15,7 @@ use super::structure::{AlterTable, Step};
 use super::with::With;
 use super::{Expr, Schema};
 use crate::function::Needs;
+use crate::notification::Message;
 use remora_storage::catalog::{
     ForeignKeyDef, IndexDef, IndexEntry, SequenceDef, TableDef, TableEntry,
 };
@@ -140,6 +141,12 @@ pub(crate) enum Statement {
     Deallocate(Option<String>),
     /// DISCARD
     Discard(Discarded),
+    /// LISTEN, by channel
+    Listen(Arc<str>),
+    /// UNLISTEN of a channel, or of all.
+    Unlisten(Option<Arc<str>>),
+    /// NOTIFY
+    Notify(Arc<Message>),
     /// ANALYZE and VACUUM
     Upkeep {
         /// Whether it is VACUUM.
@@ -411,6 +418,9 @@ impl Statement {
                 | Self::Prepare(..)
                 | Self::Deallocate(_)
                 | Self::Discard(_)
+                | Self::Listen(_)
+                | Self::Unlisten(_)
+                | Self::Notify(_)
                 | Self::Upkeep { .. }
                 | Self::Fetch(_)
                 | Self::Close(_)

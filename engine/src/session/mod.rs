@@ -44,6 +44,7 @@ pub use transaction::transaction_block::TransactionStatus;
 pub use api::from_sql::{FromSql, FromSqlError, FromSqlResult};
 pub use api::interrupt::InterruptHandle;
 pub use api::introspect::IndexInfo;
+pub use api::notifications::Notifications;
 pub use api::outcome::{Outcome, RowSet};
 pub use api::params::{Params, ParamsFromIter, params_from_iter};
 pub use api::rows::{MappedRows, Row, RowIndex, Rows};

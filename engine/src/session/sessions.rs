@@ -21,6 +21,7 @@ use super::sweeper::Sweeper;
 use crate::activity::{Activity, Opening, Request};
 use crate::error::Result;
 use crate::function::host::HostFunctions;
+use crate::notification::Dispatcher;
 use parking_lot::Mutex;
 use remora_storage::{Durability, Store};
 use std::sync::Arc;
@@ -52,6 +53,7 @@ pub(crate) struct Sessions {
     pub(super) admission: Option<Arc<Admission>>,
     pub(super) plans: SharedPlans,
     pub(crate) sweeper: Sweeper,
+    pub(super) notifications: Arc<Dispatcher>,
     /// The values that settings have to begin with.
     pub(super) presets: Presets,
     /// The functions of the host that connections begin with.
@@ -77,10 +79,13 @@ impl Sessions {
         preset(LOCK_TIMEOUT, limits.lock_timeout);
         preset(IDLE_TIMEOUT, limits.idle_in_transaction_session_timeout);
         let activity = Activity::new();
+        let notifications = Arc::<Dispatcher>::default();
+        let planner = Arc::<SessionPlanner>::default();
         Arc::new(Self {
             plans: SharedPlans::new(&activity),
             activity,
-            sweeper: Sweeper::new(limits.manual_maintenance, Arc::<SessionPlanner>::default()),
+            sweeper: Sweeper::new(limits.manual_maintenance, planner, &notifications),
+            notifications,
             housekeeper: Housekeeper::default(),
             admission: limits.active_statements.map(Admission::new),
             presets: presets.into(),

@@ -27,6 +27,8 @@
 use crate::error::Result;
 use crate::exec::{self, ExecContext, Planner, Transaction};
 use crate::function::{EvalContext, SequenceScope, StatementClock};
+use crate::notification::Dispatcher;
+use crate::session::execute::notifications::commit_of_system;
 use parking_lot::Mutex;
 use remora_storage::catalog::{Catalog, TableEntry};
 use remora_storage::pool::Claim;
@@ -68,6 +70,8 @@ struct Tables {
     last_round: i64,
     /// Of the actions of foreign keys.
     planner: Arc<dyn Planner>,
+    /// For what triggers send.
+    notifications: Arc<Dispatcher>,
 }
 
 /// The blocks of a table as they were when they were looked at.
@@ -103,12 +107,17 @@ impl LookedBlock {
 
 impl Sweeper {
     /// The sweeper of a database that has no background if `is_manual`.
-    pub(super) fn new(is_manual: bool, planner: Arc<dyn Planner>) -> Self {
+    pub(super) fn new(
+        is_manual: bool,
+        planner: Arc<dyn Planner>,
+        notifications: &Arc<Dispatcher>,
+    ) -> Self {
         let tables = Tables {
             looked: HashMap::new(),
             running: HashMap::new(),
             last_round: i64::MIN,
             planner,
+            notifications: Arc::clone(notifications),
         };
         Self {
             is_settled: AtomicBool::new(is_manual),
@@ -183,6 +192,7 @@ impl Tables {
                 core,
                 table,
                 planner: &self.planner,
+                notifications: &self.notifications,
                 now,
             };
             swept += looked.sweep(&pass)?;
@@ -239,28 +249,25 @@ struct Pass<'p> {
     core: &'p Arc<Core>,
     table: &'p Arc<TableEntry>,
     planner: &'p Arc<dyn Planner>,
+    notifications: &'p Dispatcher,
     now: i64,
 }
 
 impl Pass<'_> {
     /// Deletes some rows of a block that have expired; returns what was seen of the others, and how many were deleted.
     fn sweep_block(&self, block: BlockNo) -> Result<(LookedBlock, u64)> {
-        let mut tx = self.begin()?;
+        let tx = self.begin()?;
         let (due, looked) = self.look(block, &tx);
         if due.is_empty() {
             return Ok((looked, 0));
         }
-        if let Ok(swept) = self
-            .delete(&due, &mut tx)
-            .and_then(|swept| self.commit(tx, swept))
-        {
+        if let Ok(swept) = self.delete(&due, tx) {
             return Ok((looked, swept));
         }
         // One of them is being written: the others go one by one.
         let each = due.iter().filter_map(|row| {
-            let mut tx = self.begin().ok()?;
-            let swept = self.delete(std::slice::from_ref(row), &mut tx);
-            swept.and_then(|swept| self.commit(tx, swept)).ok()
+            let tx = self.begin().ok()?;
+            self.delete(std::slice::from_ref(row), tx).ok()
         });
         let swept: u64 = each.sum();
         // Those that are left are due still; where all are, not at once: a trigger may refuse them for ever.
@@ -308,15 +315,16 @@ impl Pass<'_> {
         (due, looked)
     }
 
-    fn delete(&self, rows: &[RowId], tx: &mut Transaction) -> Result<u64> {
-        exec::sweep(self.table, rows, tx, &self.context())
-    }
-
-    fn commit(&self, mut tx: Transaction, swept: u64) -> Result<u64> {
+    /// Deletes rows, and commits; returns how many there were.
+    fn delete(&self, rows: &[RowId], mut tx: Transaction) -> Result<u64> {
+        let context = self.context();
+        let swept = exec::sweep(self.table, rows, &mut tx, &context)?;
         if tx.has_deferred() {
-            exec::check_deferred(&mut tx, &self.context())?;
+            exec::check_deferred(&mut tx, &context)?;
         }
-        tx.commit()?;
+        let outbox = context.eval.sequences.as_ref();
+        let outbox = outbox.map(|scope| scope.take_outbox()).unwrap_or_default();
+        commit_of_system(self.notifications, tx, outbox)?;
         Ok(swept)
     }
 

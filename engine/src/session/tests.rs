@@ -21,6 +21,7 @@ mod host;
 mod host_tables;
 mod keywords;
 mod limits;
+mod notifications;
 mod plans;
 mod pressure;
 mod schemas;

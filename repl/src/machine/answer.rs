@@ -1,7 +1,7 @@
 //! One line of output.
 
 use remora::internal::text::{self, Style};
-use remora::{DataType, Error, Outcome, Row, RowSet, ValueRef};
+use remora::{DataType, Delivery, Error, Outcome, Row, RowSet, ValueRef};
 use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer};
 use std::time::Duration;
@@ -30,6 +30,44 @@ impl<'a> Waiting<'a> {
         Self {
             session,
             waiting: true,
+        }
+    }
+}
+
+/// The line of a notification, or of some that were lost, which answers nothing.
+#[derive(Serialize)]
+pub(super) struct News<'a> {
+    session: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notification: Option<NotificationLine<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notifications_lost: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct NotificationLine<'a> {
+    channel: &'a str,
+    payload: &'a str,
+    pid: u32,
+}
+
+impl<'a> News<'a> {
+    pub(super) fn new(session: &'a str, delivery: &'a Delivery) -> Self {
+        let (notification, notifications_lost) = match delivery {
+            Delivery::Notification(one) => {
+                let line = NotificationLine {
+                    channel: &one.channel,
+                    payload: &one.payload,
+                    pid: one.process_id,
+                };
+                (Some(line), None)
+            }
+            Delivery::Lost(count) => (None, Some(*count)),
+        };
+        Self {
+            session,
+            notification,
+            notifications_lost,
         }
     }
 }

@@ -7,6 +7,7 @@
 //! ```
 //!
 //! - Answers come in order within a session; sessions do not wait for each other.
+//! - A session that listens writes notifications as lines of their own, between its answers.
 //! - An answer is one write of one line, flushed. That of a change is written when the change is
 //!   as durable as the level asks, because only then does the call return.
 //! - At the end of the input, what was asked is finished and answered, transactions that are still

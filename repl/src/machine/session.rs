@@ -1,6 +1,10 @@
 //! A session: a connection, and the thread that runs what is asked of it, in order.
+//!
+//! Notifications are jobs, too: the connection puts one into the queue when some have come, so that the thread writes them
+//! as lines of their own, also while it is asked nothing. What came within a transaction block follows the answer that
+//! ends it.
 
-use super::answer::{Failure, Success, Waiting};
+use super::answer::{Failure, News, Success, Waiting};
 use super::output::Output;
 use parking_lot::Mutex;
 use remora::{Connection, Error, InterruptHandle, Value, sqlstate as state};
@@ -24,9 +28,13 @@ pub(super) struct Closed {
     thread: JoinHandle<()>,
 }
 
-struct Job {
-    sql: String,
-    params: Vec<Value>,
+enum Job {
+    /// A statement that was asked for.
+    Run { sql: String, params: Vec<Value> },
+    /// Notifications that have come.
+    ShowNotifications,
+    /// Nothing more is asked.
+    End,
 }
 
 /// Makes sure that a cancel meets a statement that is being run or about to be, and never one
@@ -46,6 +54,9 @@ impl Session {
         let (queue, jobs) = mpsc::channel();
         let (waiter, lines) = (name.to_owned(), Arc::clone(&output));
         connection.on_lock_wait(move || lines.line(&Waiting::new(&waiter)))?;
+        let arrivals = queue.clone();
+        let arrived = move || drop(arrivals.send(Job::ShowNotifications));
+        connection.notifications().on_arrival(arrived)?;
         let cancel = Arc::new(Cancel {
             handle: connection.interrupt_handle(),
             unanswered: Mutex::new(0),
@@ -76,8 +87,8 @@ impl Session {
     /// Asks for a statement.
     pub(super) fn run(&self, sql: String, params: Vec<Value>) {
         *self.cancel.unanswered.lock() += 1;
-        // The worker lives until the queue is closed.
-        let _ = self.queue.send(Job { sql, params });
+        // The worker lives until it is told to end.
+        let _ = self.queue.send(Job::Run { sql, params });
     }
 
     /// Cancels what is being run.
@@ -90,6 +101,8 @@ impl Session {
 
     /// Closes the queue.
     pub(super) fn close(self) -> Closed {
+        // The connection has the other end of it, too.
+        let _ = self.queue.send(Job::End);
         Closed {
             thread: self.thread,
         }
@@ -127,7 +140,12 @@ impl Worker {
     fn run(self, jobs: &Receiver<Job>) {
         let _guard = ExitOnPanic;
         for job in jobs {
-            self.answer(&job);
+            match job {
+                Job::Run { sql, params } => self.answer(&sql, &params),
+                Job::ShowNotifications => {}
+                Job::End => break,
+            }
+            self.show_notifications();
         }
     }
 
@@ -139,9 +157,9 @@ impl Worker {
         self.cancel.handle.clear();
     }
 
-    fn answer(&self, job: &Job) {
+    fn answer(&self, sql: &str, params: &[Value]) {
         let start = Instant::now();
-        let result = self.connection.run(&job.sql, job.params.as_slice());
+        let result = self.connection.run(sql, params);
         let elapsed = start.elapsed();
         let style = self.connection.style().unwrap_or_default();
         self.end_statement();
@@ -150,6 +168,13 @@ impl Worker {
                 .output
                 .line(&Success::new(&self.name, &outcome, &style, elapsed)),
             Err(error) => self.output.line(&Failure::new(Some(&self.name), &error)),
+        }
+    }
+
+    fn show_notifications(&self) {
+        // No call of the connection is under way that could be in the way.
+        for delivery in self.connection.notifications().iter().flatten() {
+            self.output.line(&News::new(&self.name, &delivery));
         }
     }
 }

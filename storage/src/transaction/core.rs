@@ -220,6 +220,14 @@ impl Core {
             .map_or(Ok(()), |attached| attached.log.wait_written(lsn))
     }
 
+    /// From now on `listener` is called when more commits have become durable ([`Log::on_durable`]). In memory a commit
+    /// counts as durable when it is made, and nobody is called.
+    pub fn on_durable(&self, listener: impl Fn() + Send + Sync + 'static) {
+        if let Some(attached) = self.log() {
+            attached.log.on_durable(listener);
+        }
+    }
+
     pub(super) fn log(&self) -> Option<&AttachedLog> {
         self.log.get()
     }

@@ -15,6 +15,8 @@ use super::writer::{Entry, WriteFailure};
 use crate::error::{Error, Result};
 use crate::ids::{Lsn, Timestamp};
 use parking_lot::MutexGuard;
+use std::fmt;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// How long the flusher of a full log waits until it tries again.
@@ -50,6 +52,16 @@ struct Written {
     /// The timestamp of the last commit that became durable, if one did.
     timestamp: Option<Timestamp>,
     failure: Option<WriteFailure>,
+}
+
+/// A function that is called whenever more commits have become durable; without one, leaders look at one word.
+#[derive(Default)]
+pub(super) struct DurableListener(OnceLock<Box<dyn Fn() + Send + Sync>>);
+
+impl fmt::Debug for DurableListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DurableListener")
+    }
 }
 
 /// Dropped where the leader panics: those who wait for it must not wait for ever.
@@ -203,6 +215,18 @@ impl Log {
         }
         progress.crowd.wake();
         self.progressed.notify_all();
+        if let Some(listener) = self.durable_listener.0.get() {
+            // Waiters go on meanwhile, and another of them may lead.
+            MutexGuard::unlocked(progress, listener);
+        }
+    }
+
+    /// From now on `listener` is called, without a lock, after each attempt to make commits durable; the clock of the
+    /// transactions says how far they are. Commits of which nothing is logged may become durable without a call, in their
+    /// own commit section. The first listener stays; others are not called.
+    pub fn on_durable(&self, listener: impl Fn() + Send + Sync + 'static) {
+        // One there is belongs to the same database.
+        let _ = self.durable_listener.0.set(Box::new(listener));
     }
 
     /// Waits for those who are about to come with their commits, so that one sync serves them all.

@@ -26,7 +26,7 @@ use super::builder::{FrameBuilder, part_bytes};
 use super::condition::LogCondition;
 use super::frame::FRAME_BYTES_MAX;
 use super::gate::{Gate, Space};
-use super::leader::Progress;
+use super::leader::{DurableListener, Progress};
 use super::queue::{FlusherState, Queue};
 use super::segment;
 use super::status::LogStatus;
@@ -56,6 +56,7 @@ pub struct Log {
     /// Where a leader waits for others to come.
     pub(super) gathered: Condvar,
     pub(super) writer: Mutex<Writer>,
+    pub(super) durable_listener: DurableListener,
     /// The clock of the transactions: it is told what is durable, and what may be shown.
     pub(super) clock: Arc<Timeline>,
     /// Where the flusher sleeps.
@@ -95,6 +96,7 @@ impl Log {
             progressed: Condvar::new(),
             gathered: Condvar::new(),
             writer: Mutex::new(writer),
+            durable_listener: DurableListener::default(),
             clock,
             arrived: Condvar::new(),
             loss_window,

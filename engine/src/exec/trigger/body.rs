@@ -169,6 +169,7 @@ fn run_statement(
         Statement::Update(update) => return dml::update(update, tx, context).map(drop),
         Statement::Delete(delete) => return dml::delete(delete, tx, context).map(drop),
         Statement::Merge(merge) => return dml::merge(merge, tx, context).map(drop),
+        Statement::Notify(message) => return context.eval.notify(Arc::clone(message)),
         Statement::LockPoint(select, lock) => {
             let mut row = Vec::new();
             return point::lock_point(select, lock, tx, context, &mut row).map(drop);

@@ -3,6 +3,7 @@
 //! A call is started for a list of arguments and then asked for rows, some at a time, so that a series of a
 //! billion numbers takes no room. Most are strict: a call with a NULL gives no rows.
 
+mod channels;
 mod elements;
 mod series;
 
@@ -111,6 +112,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static TableFunction> {
     [
         series::FUNCTIONS,
         elements::FUNCTIONS,
+        channels::FUNCTIONS,
         json::FUNCTIONS,
         path::TABLE_FUNCTIONS,
     ]

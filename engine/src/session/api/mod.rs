@@ -8,6 +8,7 @@ pub(super) mod from_sql;
 pub(super) mod given;
 pub(super) mod interrupt;
 pub(super) mod introspect;
+pub(super) mod notifications;
 pub(super) mod outcome;
 pub(super) mod params;
 pub(super) mod rows;

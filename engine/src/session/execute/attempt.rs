@@ -1,7 +1,7 @@
 //! One attempt of a statement: it runs once, in the transaction of the open block or in one of its own.
 //!
-//! The order of its effects. `tests/attempt.rs` has a test for each line but two, which older tests are about: line 6 in
-//! `tests/system.rs`, line 8 in `tests/durability.rs`.
+//! The order of its effects. `tests/attempt.rs` has a test for each line but three, which other tests are about: line 6 in
+//! `tests/system.rs`, line 8 in `tests/durability.rs`, line 15 in `tests/notifications.rs`.
 //!
 //! | | effect | in a transaction of its own | in a block |
 //! |---|---|---|---|
@@ -19,7 +19,8 @@
 //! | 12 | the interrupt is looked at for the last time, and the commit is durable | if it has changed anything | by COMMIT |
 //! | 13 | numbers and commits that it shows are durable | if it has changed nothing | |
 //! | 14 | the time that it has read is the transaction's, even if it has failed | | |
-//! | 15 | settings that it has changed hold | | |
+//! | 15 | notifications that it has sent | are handed out with line 12 or behind line 13 | by COMMIT |
+//! | 16 | settings that it has changed hold | | |
 
 use super::core::Session;
 use super::dispatch::{self, Done, Pipe};
@@ -129,19 +130,22 @@ impl Session {
         planned: &Planned,
         call: &Call,
     ) -> Result<()> {
+        let takes_numbers = planned.needs.has(Needs::EFFECTS);
         if let Some(tx) = own
             && tx.has_writes()
         {
             self.before_commit(tx, Some(&call.context))?;
             // The last moment: a commit cannot be undone.
             call.context.check()?;
-            let committing = tx.commit_in_place()?;
+            let committing = match takes_numbers {
+                true => self.commit_with(tx, call.take_outbox())?,
+                false => tx.commit_in_place()?,
+            };
             // Its snapshot is given up before anybody is waited for.
             *own = None;
             self.last_commit = committing.wait()?;
             return Ok(());
         }
-        let takes_numbers = planned.needs.has(Needs::EFFECTS);
         if takes_numbers {
             call.numbers().map_or(Ok(()), SequenceScope::before_shown)?;
         }
@@ -150,6 +154,9 @@ impl Session {
             && (planned.shows_commits || takes_numbers || planned.changes())
         {
             wait_shown(&self.store, tx, self.durability() == Durability::Sync)?;
+        }
+        if takes_numbers {
+            self.announce(call.take_outbox());
         }
         Ok(())
     }
@@ -165,7 +172,8 @@ impl Session {
         let is_synchronous = self.durability() == Durability::Sync;
         let changes = planned.changes();
         let takes_numbers = planned.needs.has(Needs::EFFECTS);
-        let Some(tx) = &mut self.block.tx else {
+        let block = &mut self.block;
+        let Some(tx) = &mut block.tx else {
             return;
         };
         // The first that asks for the time fixes it for all.
@@ -178,6 +186,12 @@ impl Session {
             let numbers = numbers.map_or(Ok(()), SequenceScope::before_shown);
             let shown = numbers.and_then(|()| wait_shown(&self.store, tx, is_synchronous));
             if let Err(error) = shown {
+                *done = Err(error);
+            }
+        }
+        if done.is_ok() && takes_numbers {
+            let kept = block.outbox.append(call.take_outbox(), &self.ledger);
+            if let Err(error) = kept {
                 *done = Err(error);
             }
         }

@@ -250,6 +250,9 @@ impl Session {
             }
             Statement::Deallocate(name) => self.forget_statement(name.as_deref()).map(nothing),
             Statement::Discard(what) => self.discard(*what).map(nothing),
+            Statement::Listen(channel) => self.listen(channel).map(nothing),
+            Statement::Unlisten(channel) => self.unlisten(channel.as_ref()).map(nothing),
+            Statement::Notify(message) => self.notify(message).map(nothing),
             Statement::Upkeep { vacuum: true } => self.refuse_in_block("VACUUM").map(nothing),
             Statement::Upkeep { vacuum: false } => Ok(Done::default()),
             Statement::Fetch(fetch) => {

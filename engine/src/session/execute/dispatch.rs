@@ -316,6 +316,9 @@ pub(in crate::session) fn run_alone(
         | Statement::Prepare(..)
         | Statement::Deallocate(_)
         | Statement::Discard(_)
+        | Statement::Listen(_)
+        | Statement::Unlisten(_)
+        | Statement::Notify(_)
         | Statement::Upkeep { .. }
         | Statement::Fetch(_)
         | Statement::Close(_)

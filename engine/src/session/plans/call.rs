@@ -9,6 +9,7 @@ use crate::exec::Transaction;
 use crate::function::{
     EvalContext, Patience, SearchPath, SequenceScope, SessionSequences, StatementClock, cast, text,
 };
+use crate::notification::Outbox;
 use crate::session::api::given::Given;
 use remora_storage::pool::{Claim, Ledger};
 use remora_storage::time::DatabaseTime;
@@ -76,6 +77,12 @@ impl Call {
     /// The numbers of sequences that the statement has taken, if it may take any.
     pub(in crate::session) fn numbers(&self) -> Option<&SequenceScope> {
         self.context.eval.sequences.as_deref()
+    }
+
+    /// Takes the messages to other sessions that the statement has sent.
+    pub(in crate::session) fn take_outbox(&self) -> Outbox {
+        let scope = self.context.eval.sequences.as_ref();
+        scope.map(|scope| scope.take_outbox()).unwrap_or_default()
     }
 
     /// Takes the parameters of the next call.

@@ -25,7 +25,7 @@ impl Session {
                 self.forget_statement(None)?;
                 temporary::clear(&self.store, &self.path)?;
                 self.sequences.forget();
-                Ok(())
+                self.unlisten(None)
             }
         }
     }

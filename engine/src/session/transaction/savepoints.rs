@@ -12,12 +12,13 @@
 //! the innermost savepoint of that name. A mark is a number of writes, so that a savepoint costs what
 //! its name takes, and going back costs what was done since.
 //!
-//! What comes back with the data: settings, what SET CONSTRAINTS said, and whether the transaction is
-//! read only. What was read since stays read: others may have decided on it.
+//! What comes back with the data: settings, what SET CONSTRAINTS said, notifications that were sent, and
+//! whether the transaction is read only. What was read since stays read: others may have decided on it.
 
 use super::transaction_block::TransactionStatus;
 use crate::error::Result;
 use crate::exec::Said;
+use crate::notification::OutboxMark;
 use crate::session::execute::core::Session;
 use crate::session::settings::{Settings, SettingsHistory};
 use remora_storage::pool::{Ledger, Owner, Reservation};
@@ -38,6 +39,7 @@ struct Savepoint {
     id: SavepointId,
     name: Box<str>,
     mark: Mark,
+    outbox: OutboxMark,
     read_only: bool,
     /// How many cursors there had been.
     cursors: u64,
@@ -148,6 +150,7 @@ impl Session {
             name: name.into(),
             // Before the first statement that needs a transaction nothing is written.
             mark: block.tx.as_mut().map_or(Mark(0), |tx| tx.begin_command()),
+            outbox: block.outbox.mark(),
             read_only: block.read_only,
             cursors: self.cursors.count(),
             settings,
@@ -216,6 +219,7 @@ impl Session {
             tx.rollback_to(savepoint.mark);
             Said::say_again(savepoint.said.as_deref(), tx);
         }
+        block.outbox.cut_back(savepoint.outbox);
         block.status = TransactionStatus::Open;
         block.read_only = savepoint.read_only;
         self.cursors.back_to(savepoint.cursors);

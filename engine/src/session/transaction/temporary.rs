@@ -111,6 +111,9 @@ pub(in crate::session) fn clear(store: &Store, path: &SearchPath) -> Result<()> 
 impl Drop for Session {
     fn drop(&mut self) {
         self.block.tx = None;
+        if let Some(listener) = self.record.listener() {
+            self.sessions.notifications.leave(listener);
+        }
         // See the header.
         let _ = clear(&self.store, &self.path);
     }

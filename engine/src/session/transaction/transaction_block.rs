@@ -25,6 +25,7 @@ use super::savepoints::Savepoints;
 use crate::activity::SessionRecord;
 use crate::error::{Error, Result, state};
 use crate::exec::Transaction;
+use crate::notification::Outbox;
 use crate::plan::statement::TransactionOptions;
 use crate::session::execute::core::Session;
 use crate::session::limits::housekeeper::Limit;
@@ -64,6 +65,8 @@ pub(in crate::session) struct TransactionBlock {
     /// The limit that has ended it, until the client knows.
     pub(in crate::session) ended_by: Option<Limit>,
     pub(in crate::session) savepoints: Savepoints,
+    /// What it has to say to other sessions.
+    pub(in crate::session) outbox: Outbox,
     /// Where SET has changed settings.
     pub(in crate::session) settings: Option<Box<SettingsHistory>>,
 }
@@ -149,6 +152,7 @@ impl Session {
         // What comes next is not of this transaction.
         block.durability = None;
         block.savepoints.clear();
+        block.outbox = Outbox::default();
         block.began_at = None;
         block.ended_by = None;
         if let Some(history) = block.settings.take() {
@@ -287,13 +291,19 @@ impl Session {
                 // One that has written nothing ends where it is: to move it takes as long as to begin it.
                 let writer = self.block.tx.take_if(|tx| tx.has_writes());
                 let durability = self.durability();
+                let outbox = std::mem::take(&mut self.block.outbox);
                 let committed = held.and_then(|()| match writer {
                     Some(mut tx) => {
                         tx.set_durability(Some(durability));
                         self.before_commit(&mut tx, None)?;
-                        Ok(tx.commit()?)
+                        let committing = self.commit_with(&mut tx, outbox)?;
+                        drop(tx);
+                        Ok(committing.wait()?)
                     }
-                    None => Ok(Committed::default()),
+                    None => {
+                        self.announce(outbox);
+                        Ok(Committed::default())
+                    }
                 });
                 self.end_block(committed.is_ok());
                 self.last_commit = committed?;

@@ -87,6 +87,19 @@ impl Transaction {
     /// # Errors
     /// Nothing has happened; the transaction can only be dropped.
     pub fn commit_in_place(&mut self) -> Result<Committing> {
+        self.commit_in_place_then(None)
+    }
+
+    /// Like [`Self::commit_in_place`], but calls `then` in the commit section, with the timestamp of the commit, once its
+    /// changes are visible: calls come in the order of commits. `then` must be quick, and take no lock within which somebody
+    /// commits. It is not called where nothing was written: there is no commit then.
+    ///
+    /// # Errors
+    /// As for [`Self::commit_in_place`]; `then` was not called.
+    pub fn commit_in_place_then(
+        &mut self,
+        then: Option<&mut dyn FnMut(Timestamp)>,
+    ) -> Result<Committing> {
         if !self.has_writes() {
             // Locks are rolled back.
             return Ok(Committing::default());
@@ -126,7 +139,7 @@ impl Transaction {
         if let Some(validation) = &mut validation {
             validation.look_ahead(self)?;
         }
-        let (timestamp, lsn) = self.enter_order(frame, validation, &changes)?;
+        let (timestamp, lsn) = self.enter_order(frame, validation, &changes, then)?;
         Ok(Committing {
             rest: self.finish(timestamp),
             committed: Committed {
@@ -142,6 +155,7 @@ impl Transaction {
         frame: Option<FrameBuilder>,
         validation: Option<Validation>,
         changes: &[(u32, Change, ChangedBlocks)],
+        then: Option<&mut dyn FnMut(Timestamp)>,
     ) -> Result<(Timestamp, Option<Lsn>)> {
         let core = &*self.core;
         let _section = core.commit.lock();
@@ -179,6 +193,9 @@ impl Transaction {
             rows.note_blocks(timestamp, blocks);
         }
         core.timeline.commit(&self.registration, timestamp);
+        if let Some(then) = then {
+            then(timestamp);
+        }
         Ok((timestamp, lsn))
     }
 

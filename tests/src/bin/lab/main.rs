@@ -29,6 +29,7 @@ mod history;
 mod ids;
 mod killtest;
 mod memory;
+mod notifications;
 mod peers;
 mod queue;
 mod tpch;
@@ -41,7 +42,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 /// A tool: its name, what it does, and the function that does it.
 type Tool = (&'static str, &'static str, fn(Arguments) -> Result<()>);
 
-const TOOLS: [Tool; 17] = [
+const TOOLS: [Tool; 18] = [
     ("beside", "another build of this lab, in turn", beside::run),
     (
         "caches",
@@ -89,6 +90,11 @@ const TOOLS: [Tool; 17] = [
     ("ids", "ids of many threads, distinct and rising", ids::run),
     ("killtest", "kill -9 at random moments", killtest::run),
     ("memory", "whether what was freed can be used", memory::run),
+    (
+        "notifications",
+        "NOTIFY from many sessions to many, in order and durable",
+        notifications::run,
+    ),
     ("peers", "speed beside SQLite", peers::run),
     ("queue", "a table that workers take rows from", queue::run),
     ("tpch", "TPC-H, with its answers", tpch::run),

@@ -1,0 +1,135 @@
+//! LISTEN, UNLISTEN, NOTIFY, and what becomes of them when the transaction ends ([`crate::notification`]).
+//!
+//! Outside of a block each is a transaction of its own, which needs no snapshot. In a block they wait in its outbox, and
+//! so do the messages of statements that call `pg_notify` or fire triggers, once these have succeeded.
+
+use super::core::Session;
+use crate::error::Result;
+use crate::exec::Transaction;
+use crate::notification::{Dispatcher, ListenChange, Listener, Message, Outbox, Sender};
+use remora_storage::transaction::{Committed, Committing, Core};
+use std::sync::Arc;
+
+impl Session {
+    /// LISTEN.
+    pub(in crate::session) fn listen(&mut self, channel: &Arc<str>) -> Result<()> {
+        self.sessions.notifications.follow(self.store.core());
+        self.listener();
+        let change = ListenChange::listen(channel, &self.ledger)?;
+        self.change_listening(change)
+    }
+
+    /// UNLISTEN of a channel, or of all.
+    pub(in crate::session) fn unlisten(&mut self, channel: Option<&Arc<str>>) -> Result<()> {
+        if self.record.listener().is_none() {
+            return Ok(());
+        }
+        let change = match channel {
+            Some(channel) => ListenChange::Unlisten(Arc::clone(channel)),
+            None => ListenChange::UnlistenAll,
+        };
+        self.change_listening(change)
+    }
+
+    fn change_listening(&mut self, change: ListenChange) -> Result<()> {
+        self.block.outbox.change(change, &self.ledger)?;
+        self.announce_if_idle();
+        Ok(())
+    }
+
+    /// NOTIFY.
+    pub(in crate::session) fn notify(&mut self, message: &Arc<Message>) -> Result<()> {
+        if self.is_idle() && !self.sessions.notifications.has_listeners() {
+            return Ok(());
+        }
+        let message = Arc::clone(message);
+        self.block.outbox.send(message, &self.ledger)?;
+        self.announce_if_idle();
+        Ok(())
+    }
+
+    fn announce_if_idle(&mut self) {
+        if self.is_idle() {
+            let outbox = std::mem::take(&mut self.block.outbox);
+            self.announce(outbox);
+        }
+    }
+
+    /// The ear of the session, be there anything that it listens to or not.
+    pub(in crate::session) fn listener(&self) -> &Arc<Listener> {
+        let clock = self.store.core().clock();
+        let make = || Listener::new(clock, &self.ledger);
+        self.record.listener_or(make)
+    }
+
+    /// Ends a transaction that has committed nothing but what is in its outbox.
+    pub(in crate::session) fn announce(&self, outbox: Outbox) {
+        let notifications = &self.sessions.notifications;
+        announce(notifications, outbox, self.sender(), self.store.core());
+    }
+
+    /// Commits a transaction with changes, and announces what is in its outbox. Waiting is left to the caller.
+    #[inline]
+    pub(in crate::session) fn commit_with(
+        &self,
+        tx: &mut Transaction,
+        outbox: Outbox,
+    ) -> Result<Committing> {
+        match outbox.is_empty() {
+            true => Ok(tx.commit_in_place()?),
+            false => commit_announcing(&self.sessions.notifications, tx, outbox, self.sender()),
+        }
+    }
+
+    fn sender(&self) -> Sender<'_> {
+        Sender {
+            number: self.record.number(),
+            listener: self.record.listener(),
+        }
+    }
+}
+
+/// Announces what a transaction without changes has to say: as if it were a part of the commit before.
+fn announce(notifications: &Dispatcher, outbox: Outbox, sender: Sender<'_>, core: &Core) {
+    // Who begins to listen at this moment need not hear of it: it sees what was committed before.
+    if outbox.is_empty() || !(outbox.has_changes() || notifications.has_listeners()) {
+        return;
+    }
+    core.commit_section(|latest| notifications.commit(outbox, sender, latest));
+    notifications.hand_out();
+}
+
+#[cold]
+fn commit_announcing(
+    notifications: &Dispatcher,
+    tx: &mut Transaction,
+    mut outbox: Outbox,
+    sender: Sender<'_>,
+) -> Result<Committing> {
+    let mut then = |commit| notifications.commit(std::mem::take(&mut outbox), sender, commit);
+    let committing = tx.commit_in_place_then(Some(&mut then))?;
+    notifications.hand_out();
+    Ok(committing)
+}
+
+/// Commits a transaction of the system, which is nobody's.
+///
+/// # Errors
+/// Those of the commit.
+pub(in crate::session) fn commit_of_system(
+    notifications: &Dispatcher,
+    mut tx: Transaction,
+    outbox: Outbox,
+) -> Result<Committed> {
+    let nobody = Sender {
+        number: 0,
+        listener: None,
+    };
+    if outbox.is_empty() || !tx.has_writes() {
+        announce(notifications, outbox, nobody, &Arc::clone(tx.core()));
+        return tx.commit();
+    }
+    let committing = commit_announcing(notifications, &mut tx, outbox, nobody)?;
+    drop(tx);
+    Ok(committing.wait()?)
+}
