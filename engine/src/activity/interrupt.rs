@@ -1,8 +1,8 @@
 //! The word by which a session is asked to stop.
 //!
 //! Anybody sets bits in it, at any time and without a lock, also from a signal handler. Whatever takes
-//! long looks at it at least once a millisecond; the end of a statement takes requests back that were
-//! meant for it.
+//! long looks at it at least once a millisecond, and a session that waits for notifications every 20; the end
+//! of a statement takes requests back that were meant for it.
 //!
 //! | request | meant for | error |
 //! |---|---|---|

@@ -48,9 +48,10 @@ impl Notifications<'_> {
     /// 25001 inside a transaction block, where none can come; 57014 where it is interrupted, 57P01 where the database is
     /// closed; 55006 when called from within a call of the same connection.
     pub fn next(&self, timeout: Duration) -> Result<Option<Delivery>> {
-        let listener = self
-            .conn
-            .at_rest(|session| Ok(Arc::clone(session.listener())))?;
+        let (listener, store) = self.conn.at_rest(|session| {
+            let listener = Arc::clone(session.listener());
+            Ok((listener, session.store.clone()))
+        })?;
         if self.conn.is_in_transaction() {
             return Err(sql_error!(
                 ACTIVE_SQL_TRANSACTION,
@@ -59,7 +60,13 @@ impl Notifications<'_> {
             .with_hint("Commit or roll back first."));
         }
         let deadline = Instant::now().checked_add(timeout);
-        let found = listener.next(deadline, || self.conn.interrupt().check_new());
+        let found = listener.next(deadline, || {
+            self.conn.interrupt().check_new()?;
+            match store.is_closed() {
+                true => Err(remora_storage::Error::Closed.into()),
+                false => Ok(()),
+            }
+        });
         if found.is_err() {
             // The request was meant for this wait.
             self.conn.settle(false);
