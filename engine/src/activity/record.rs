@@ -145,7 +145,7 @@ impl SessionRecord {
         self.listener.get()
     }
 
-    /// The same; made by `make` where there is none.
+    /// Like [`Self::listener`], but makes one where there is none.
     pub(crate) fn listener_or(&self, make: impl FnOnce() -> Arc<Listener>) -> &Arc<Listener> {
         self.listener.get_or_init(make)
     }

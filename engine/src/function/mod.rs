@@ -17,7 +17,6 @@
 //!  statement_clock           when the statement began
 //!  sequence                  numbers that are given away once
 //!  ids                       ids that a program makes up, and codes
-//!  notify                    messages to other sessions
 //!  setting                   settings of the session
 //!  definition                what things are defined as
 //!  parameters                by name, for the few that are called so
@@ -66,7 +65,6 @@ mod math;
 mod moment;
 mod native;
 mod needs;
-mod notify;
 pub(crate) mod numbers;
 mod oids;
 mod overlaps;

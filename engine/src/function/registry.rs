@@ -2,9 +2,9 @@
 
 use super::{
     Overload, amounts, arithmetic, array, bins, bits, clock, collation, comparison, definition,
-    digest, format_text, ids, json, like, made, math, moment, notify, numbers, overlaps, part,
-    pg_types, precision, quote, range, record, regex, sample, sequence, setting, string, system,
-    timetz, to_char, trigonometry, unicode, updatable,
+    digest, format_text, ids, json, like, made, math, moment, numbers, overlaps, part, pg_types,
+    precision, quote, range, record, regex, sample, sequence, setting, string, system, timetz,
+    to_char, trigonometry, unicode, updatable,
 };
 use hashbrown::HashMap;
 use std::sync::LazyLock;
@@ -37,7 +37,6 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Overload> {
         overlaps::FUNCTIONS,
         part::FUNCTIONS,
         clock::FUNCTIONS,
-        notify::FUNCTIONS,
         bins::FUNCTIONS,
         bits::FUNCTIONS,
         timetz::FUNCTIONS,

@@ -53,7 +53,7 @@ pub(crate) struct SequenceScope {
     /// Where the log must be durable before the numbers of the statement may be seen; 0 while it has none.
     logged: AtomicU64,
     session: Arc<SessionSequences>,
-    /// What the statement has to say to other sessions.
+    /// Messages of the statement to other sessions.
     outbox: Mutex<Outbox>,
 }
 

@@ -1,10 +1,13 @@
-//! What the database says of itself, and of its values' types.
+//! What the database says of itself, and of its values' types; and what statements say to others.
 
 use super::Volatility::{Stable, Volatile};
 use super::kernel::function;
-use super::{EvalContext, Overload, Pattern, type_name};
+use super::sequence::scope;
+use super::{EvalContext, Needs, Overload, Pattern, type_name};
 use crate::error::{Error, Result, state};
+use crate::notification::Message;
 use remora_storage::{DataType, Value, ValueRef};
+use std::sync::Arc;
 
 /// Users are not told apart: there is one.
 pub(super) const USER: &str = "remora";
@@ -22,6 +25,11 @@ static ABOUT: &[Overload] = &[
         .volatility(Stable),
     function!(context "current_schema"() -> Text, "The schema.", |_| Ok("public".to_owned()))
         .volatility(Stable),
+    function!(context "pg_backend_pid"() -> Integer, "The number of the session.", |context| {
+        let session = context.session.as_ref();
+        Ok(session.map_or(0, |session| session.number() as i32))
+    })
+    .volatility(Stable),
 ];
 
 static TYPES: &[Overload] = &[Overload::generic(
@@ -55,5 +63,30 @@ pub(crate) fn is_ignored(error: &Error) -> bool {
     error.sqlstate() == state::NO_DATA && error.message() == IGNORED
 }
 
+impl EvalContext {
+    /// Sends a message to the sessions that listen, if the transaction commits.
+    ///
+    /// # Errors
+    /// 53200
+    pub(crate) fn notify(&self, message: Arc<Message>) -> Result<()> {
+        scope(self)?.send(message)
+    }
+}
+
+/// A channel and a payload; NULL is an empty text.
+fn pg_notify(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    let text = |at: usize| match arguments[at] {
+        ValueRef::Text(text) => text,
+        _ => "",
+    };
+    context.notify(Message::new(text(0), text(1))?)?;
+    Ok(Value::Text(String::new()))
+}
+
+static NOTIFY: &[Overload] = &[function!(row "pg_notify"(Text, Text) -> Text,
+    "Sends a payload to the sessions that listen to a channel.", pg_notify)
+.volatility(Volatile)
+.needs(Needs::EFFECTS)];
+
 /// All overloads of this file.
-pub(super) static FUNCTIONS: &[&[Overload]] = &[ABOUT, TYPES, RAISE];
+pub(super) static FUNCTIONS: &[&[Overload]] = &[ABOUT, TYPES, RAISE, NOTIFY];

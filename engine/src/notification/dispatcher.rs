@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use remora_storage::Timestamp;
 use remora_storage::mvcc::Timeline;
 use remora_storage::pool::Reservation;
-use remora_storage::transaction::Core;
+use remora_storage::transaction::{Committing, Core, Transaction};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -22,6 +22,14 @@ pub(crate) struct Sender<'s> {
     pub(crate) number: u32,
     /// Ear of its session, if that has ever listened.
     pub(crate) listener: Option<&'s Arc<Listener>>,
+}
+
+impl Sender<'_> {
+    /// The database itself.
+    pub(crate) const SYSTEM: Self = Self {
+        number: 0,
+        listener: None,
+    };
 }
 
 /// The messages of all commits, and who listens to them.
@@ -85,8 +93,53 @@ impl Dispatcher {
         });
     }
 
-    /// Takes over what a commit has to say. Called in the commit section, once its changes are visible.
-    pub(crate) fn commit(&self, mut outbox: Outbox, sender: Sender<'_>, commit: Timestamp) {
+    /// Commits a transaction, and announces what is in its outbox. Waiting is left to the caller.
+    ///
+    /// # Errors
+    /// Those of the commit; nothing is announced then.
+    #[inline]
+    pub(crate) fn commit(
+        &self,
+        tx: &mut Transaction,
+        outbox: Outbox,
+        sender: Sender<'_>,
+    ) -> remora_storage::Result<Committing> {
+        match outbox.is_empty() {
+            true => tx.commit_in_place(),
+            false => self.commit_announcing(tx, outbox, sender),
+        }
+    }
+
+    #[cold]
+    fn commit_announcing(
+        &self,
+        tx: &mut Transaction,
+        mut outbox: Outbox,
+        sender: Sender<'_>,
+    ) -> remora_storage::Result<Committing> {
+        let mut then = |commit| self.take_over(std::mem::take(&mut outbox), sender, commit);
+        let core = Arc::clone(tx.core());
+        let committing = tx.commit_in_place_then(Some(&mut then))?;
+        match outbox.is_empty() {
+            true => self.hand_out(),
+            // Nothing was written.
+            false => self.announce(outbox, sender, &core),
+        }
+        Ok(committing)
+    }
+
+    /// Announces what a transaction without changes has in its outbox, as if it were a part of the commit before.
+    pub(crate) fn announce(&self, outbox: Outbox, sender: Sender<'_>, core: &Core) {
+        // A session that begins to listen at this moment need not hear of it: it sees what was committed before.
+        if outbox.is_empty() || !(outbox.has_changes() || self.has_listeners()) {
+            return;
+        }
+        core.commit_section(|latest| self.take_over(outbox, sender, latest));
+        self.hand_out();
+    }
+
+    /// Takes over the outbox of a commit. Called in the commit section, once its changes are visible.
+    fn take_over(&self, mut outbox: Outbox, sender: Sender<'_>, commit: Timestamp) {
         for change in std::mem::take(&mut outbox.changes) {
             self.change(change, sender.listener);
         }
@@ -155,7 +208,7 @@ impl Dispatcher {
     }
 
     /// Hands out what was committed, up to now at least. Called by a sender outside of the commit section.
-    pub(crate) fn hand_out(&self) {
+    fn hand_out(&self) {
         {
             let _turn = self.turn.lock();
             while let Some(committed) = self.next_committed() {
@@ -185,7 +238,7 @@ impl Dispatcher {
     }
 
     /// Wakes the listeners whose messages have become durable.
-    pub(crate) fn show_durable(&self) {
+    fn show_durable(&self) {
         let Some(clock) = self.clock.get() else {
             return;
         };

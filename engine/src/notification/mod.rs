@@ -12,14 +12,14 @@
 //!
 //! 1. A transaction collects its messages, and its LISTEN and UNLISTEN, in an [`Outbox`]. A statement that fails and
 //!    ROLLBACK TO cut it back to a mark.
-//! 2. In the commit section [`Dispatcher::commit`] makes LISTEN and UNLISTEN hold, and queues the messages. A commit
+//! 2. In the commit section the [`Dispatcher`] makes LISTEN and UNLISTEN hold, and queues the messages. A commit
 //!    without an outbox looks at one word. A transaction that has written nothing enters the section for this alone, and
 //!    counts as the commit before it; where nobody listens, it does not enter it.
-//! 3. Behind it the sender hands out what is queued, to whoever listened at that commit ([`Dispatcher::hand_out`]). Senders
+//! 3. Behind it the sender hands out what is queued, to all that listened at that commit. Senders
 //!    take turns, so each backlog is in the order of commits.
 //! 4. A message can be taken from a backlog once the clock of the transactions says that its commit is durable. The log
-//!    calls [`Dispatcher::show_durable`] when it has made commits durable, at whatever level they were made, and listeners
-//!    whose first message has become so are woken. In memory a commit is durable when it is made.
+//!    tells the dispatcher when it has made commits durable, at whatever level they were made, and listeners whose first
+//!    message has become so are woken. In memory a commit is durable when it is made.
 //!
 //! *LISTEN and snapshots.* LISTEN and the commits of senders are in one order, that of the commit section. So a session
 //! that has listened and then looks sees each change, or is told of it.

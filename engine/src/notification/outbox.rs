@@ -67,7 +67,7 @@ impl Outbox {
     }
 
     /// Whether it changes what the session listens to.
-    pub(crate) fn has_changes(&self) -> bool {
+    pub(super) fn has_changes(&self) -> bool {
         !self.changes.is_empty()
     }
 

@@ -27,8 +27,7 @@
 use crate::error::Result;
 use crate::exec::{self, ExecContext, Planner, Transaction};
 use crate::function::{EvalContext, SequenceScope, StatementClock};
-use crate::notification::Dispatcher;
-use crate::session::execute::notifications::commit_of_system;
+use crate::notification::{Dispatcher, Sender};
 use parking_lot::Mutex;
 use remora_storage::catalog::{Catalog, TableEntry};
 use remora_storage::pool::Claim;
@@ -324,7 +323,9 @@ impl Pass<'_> {
         }
         let outbox = context.eval.sequences.as_ref();
         let outbox = outbox.map(|scope| scope.take_outbox()).unwrap_or_default();
-        commit_of_system(self.notifications, tx, outbox)?;
+        let committing = self.notifications.commit(&mut tx, outbox, Sender::SYSTEM)?;
+        drop(tx);
+        committing.wait()?;
         Ok(swept)
     }
 

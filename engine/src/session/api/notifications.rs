@@ -1,4 +1,4 @@
-//! What a connection hears of others: NOTIFY on the channels that it listens to.
+//! Notifications for a program: those on the channels that its connection listens to.
 
 use super::connection::Connection;
 use crate::error::Result;

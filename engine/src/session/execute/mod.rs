@@ -10,7 +10,7 @@ pub(super) mod create_as;
 pub(super) mod cursors;
 pub(super) mod dispatch;
 pub(super) mod lock_wait;
-pub(super) mod notifications;
+pub(super) mod notify;
 pub(super) mod read_by_key;
 pub(super) mod retry;
 pub(super) mod schema_elements;

@@ -1,4 +1,4 @@
-//! What sessions tell each other: once, in order, and not before it is certain.
+//! Sessions tell each other: once, in order, and not before it is certain.
 
 use super::*;
 use crate::testing::{ManualTime, SimDisk};

@@ -12,8 +12,8 @@
 //! the innermost savepoint of that name. A mark is a number of writes, so that a savepoint costs what
 //! its name takes, and going back costs what was done since.
 //!
-//! What comes back with the data: settings, what SET CONSTRAINTS said, notifications that were sent, and
-//! whether the transaction is read only. What was read since stays read: others may have decided on it.
+//! With the data come back: settings, what SET CONSTRAINTS said, notifications that were sent, and whether
+//! the transaction is read only. What was read since stays read: others may have decided on it.
 
 use super::transaction_block::TransactionStatus;
 use crate::error::Result;

@@ -65,7 +65,7 @@ pub(in crate::session) struct TransactionBlock {
     /// The limit that has ended it, until the client knows.
     pub(in crate::session) ended_by: Option<Limit>,
     pub(in crate::session) savepoints: Savepoints,
-    /// What it has to say to other sessions.
+    /// Messages to other sessions, and changes of what the session listens to.
     pub(in crate::session) outbox: Outbox,
     /// Where SET has changed settings.
     pub(in crate::session) settings: Option<Box<SettingsHistory>>,

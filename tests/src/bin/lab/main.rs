@@ -42,7 +42,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 /// A tool: its name, what it does, and the function that does it.
 type Tool = (&'static str, &'static str, fn(Arguments) -> Result<()>);
 
-const TOOLS: [Tool; 18] = [
+const TOOLS: [Tool; 19] = [
     ("beside", "another build of this lab, in turn", beside::run),
     (
         "caches",

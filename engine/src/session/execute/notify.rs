@@ -6,8 +6,8 @@
 use super::core::Session;
 use crate::error::Result;
 use crate::exec::Transaction;
-use crate::notification::{Dispatcher, ListenChange, Listener, Message, Outbox, Sender};
-use remora_storage::transaction::{Committed, Committing, Core};
+use crate::notification::{ListenChange, Listener, Message, Outbox, Sender};
+use remora_storage::transaction::Committing;
 use std::sync::Arc;
 
 impl Session {
@@ -62,23 +62,20 @@ impl Session {
         self.record.listener_or(make)
     }
 
-    /// Ends a transaction that has committed nothing but what is in its outbox.
+    /// Announces what a transaction without changes has in its outbox.
     pub(in crate::session) fn announce(&self, outbox: Outbox) {
         let notifications = &self.sessions.notifications;
-        announce(notifications, outbox, self.sender(), self.store.core());
+        notifications.announce(outbox, self.sender(), self.store.core());
     }
 
     /// Commits a transaction with changes, and announces what is in its outbox. Waiting is left to the caller.
-    #[inline]
     pub(in crate::session) fn commit_with(
         &self,
         tx: &mut Transaction,
         outbox: Outbox,
     ) -> Result<Committing> {
-        match outbox.is_empty() {
-            true => Ok(tx.commit_in_place()?),
-            false => commit_announcing(&self.sessions.notifications, tx, outbox, self.sender()),
-        }
+        let notifications = &self.sessions.notifications;
+        Ok(notifications.commit(tx, outbox, self.sender())?)
     }
 
     fn sender(&self) -> Sender<'_> {
@@ -87,49 +84,4 @@ impl Session {
             listener: self.record.listener(),
         }
     }
-}
-
-/// Announces what a transaction without changes has to say: as if it were a part of the commit before.
-fn announce(notifications: &Dispatcher, outbox: Outbox, sender: Sender<'_>, core: &Core) {
-    // Who begins to listen at this moment need not hear of it: it sees what was committed before.
-    if outbox.is_empty() || !(outbox.has_changes() || notifications.has_listeners()) {
-        return;
-    }
-    core.commit_section(|latest| notifications.commit(outbox, sender, latest));
-    notifications.hand_out();
-}
-
-#[cold]
-fn commit_announcing(
-    notifications: &Dispatcher,
-    tx: &mut Transaction,
-    mut outbox: Outbox,
-    sender: Sender<'_>,
-) -> Result<Committing> {
-    let mut then = |commit| notifications.commit(std::mem::take(&mut outbox), sender, commit);
-    let committing = tx.commit_in_place_then(Some(&mut then))?;
-    notifications.hand_out();
-    Ok(committing)
-}
-
-/// Commits a transaction of the system, which is nobody's.
-///
-/// # Errors
-/// Those of the commit.
-pub(in crate::session) fn commit_of_system(
-    notifications: &Dispatcher,
-    mut tx: Transaction,
-    outbox: Outbox,
-) -> Result<Committed> {
-    let nobody = Sender {
-        number: 0,
-        listener: None,
-    };
-    if outbox.is_empty() || !tx.has_writes() {
-        announce(notifications, outbox, nobody, &Arc::clone(tx.core()));
-        return tx.commit();
-    }
-    let committing = commit_announcing(notifications, &mut tx, outbox, nobody)?;
-    drop(tx);
-    Ok(committing.wait()?)
 }
