@@ -414,7 +414,7 @@ fn plan_part(id: usize, part: BoundPart, effort: Effort) -> Part {
             let locks = query.plan.locks_rows();
             let plan = lower::query(optimize(query, &mut columns, effort), &columns);
             match locks {
-                true => PartSource::Locking(plan),
+                true => PartSource::Locking(Box::new(plan)),
                 false => PartSource::Query(Arc::new(plan)),
             }
         }

@@ -42,7 +42,7 @@ pub(crate) enum PartSource {
     /// A query.
     Query(Arc<PhysicalPlan>),
     /// One that locks rows.
-    Locking(PhysicalPlan),
+    Locking(Box<PhysicalPlan>),
     /// INSERT, UPDATE, DELETE
     Change(Box<Statement>),
 }
