@@ -132,7 +132,7 @@ impl Hall<'_> {
 
     fn talk(&self, sender: usize) -> remora::Result<Vec<((usize, usize), u64)>> {
         let mut conn = self.db.connect()?;
-        let level = if sender % 2 == 0 { "on" } else { "off" };
+        let level = if sender.is_multiple_of(2) { "on" } else { "off" };
         conn.execute(&format!("SET synchronous_commit = {level}"), [])?;
         let filling = "x".repeat(FILLING);
         let mut commits = Vec::with_capacity(self.each);
