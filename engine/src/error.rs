@@ -243,6 +243,9 @@ impl From<remora_storage::Error> for Error {
         if matches!(source, remora_storage::Error::OutOfMemory { .. }) {
             error.0.hint = Some(MEMORY_HINT.to_owned());
         }
+        if matches!(source, remora_storage::Error::TableFull { .. }) {
+            error.0.hint = Some("Delete rows, or raise \"max_rows\".".to_owned());
+        }
         if let remora_storage::Error::Conflict(conflict) = &source {
             error.0.detail = Some(conflict.detail());
             error.0.hint = Some(conflict.hint());

@@ -68,7 +68,9 @@ impl Session {
         notifications.announce(outbox, self.sender(), self.store.core());
     }
 
-    /// Commits a transaction with changes, and announces what is in its outbox. Waiting is left to the caller.
+    /// Commits a transaction with changes, and announces what is in its outbox. Waiting is left to the caller. Apart, so that
+    /// commits that announce nothing are none of its business.
+    #[inline(never)]
     pub(in crate::session) fn commit_with(
         &self,
         tx: &mut Transaction,

@@ -394,7 +394,11 @@ fn all_hear_the_same_in_the_order_of_commits() {
         .for_each(|conn| conn.execute_batch("LISTEN news").unwrap());
     let talk = |sender: usize| {
         let conn = db.connect().unwrap();
-        let level = if sender.is_multiple_of(2) { "on" } else { "off" };
+        let level = if sender.is_multiple_of(2) {
+            "on"
+        } else {
+            "off"
+        };
         conn.execute(&format!("SET synchronous_commit = {level}"), [])
             .unwrap();
         let mut commits = Vec::new();
