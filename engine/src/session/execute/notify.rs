@@ -63,6 +63,7 @@ impl Session {
     }
 
     /// Announces what a transaction without changes has in its outbox.
+    #[inline(never)]
     pub(in crate::session) fn announce(&self, outbox: Outbox) {
         let notifications = &self.sessions.notifications;
         notifications.announce(outbox, self.sender(), self.store.core());
