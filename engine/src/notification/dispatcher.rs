@@ -20,7 +20,7 @@ const TURN_MESSAGES: usize = 256;
 pub(crate) struct Sender<'s> {
     /// Number of its session, or 0.
     pub(crate) number: u32,
-    /// Ear of its session, if that has ever listened.
+    /// Receiving side of its session, if that has ever listened.
     pub(crate) listener: Option<&'s Arc<Listener>>,
 }
 

@@ -35,7 +35,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// A callback for arrivals.
 pub(crate) type Callback = Arc<dyn Fn() + Send + Sync>;
 
-/// The ear of a session.
+/// Receiving side of a session.
 pub(crate) struct Listener {
     clock: Arc<Timeline>,
     ledger: Arc<Ledger>,

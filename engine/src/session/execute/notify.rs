@@ -55,7 +55,7 @@ impl Session {
         }
     }
 
-    /// The ear of the session, be there anything that it listens to or not.
+    /// The receiving side of the session; made here if there is none.
     pub(in crate::session) fn listener(&self) -> &Arc<Listener> {
         let clock = self.store.core().clock();
         let make = || Listener::new(clock, &self.ledger);
