@@ -304,8 +304,8 @@ fn collect_keys(
             collect_keys(&join.right, keyless, keyed);
         }
         Logical::Part(rows) => {
-            if let Some(query) = &rows.query {
-                collect_keys(query.plan(), keyless, keyed);
+            if let Some(plan) = rows.plan_here() {
+                collect_keys(plan, keyless, keyed);
             }
         }
         _ => {}

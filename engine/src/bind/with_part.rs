@@ -453,7 +453,7 @@ fn address(node: &ast::ObjectName) -> Address {
 /// Whether running a plan twice may give different rows, or does twice what it does.
 fn is_volatile(plan: &Logical) -> bool {
     let mut volatile = plan.any(&mut |node| match node {
-        Logical::Part(rows) => rows.query.iter().any(|query| is_volatile(query.plan())),
+        Logical::Part(rows) => rows.plan_here().is_some_and(is_volatile),
         _ => false,
     });
     plan.for_each_expr(&mut |expr| {

@@ -62,10 +62,10 @@ pub(super) fn rows(plan: &Logical) -> u64 {
         Logical::ProjectSet(set) => rows(&set.input).saturating_mul(SET_ROWS),
         // What it is joined with is the same in all rounds, and is kept.
         Logical::WorkingTable(_) => u64::MAX,
-        Logical::Part(part) => part
-            .query
-            .as_ref()
-            .map_or(PART_ROWS, |query| rows(query.plan()).min(PART_ROWS)),
+        Logical::Part(part) => {
+            let query = part.query.as_ref();
+            query.map_or(PART_ROWS, |query| below_limit(query.plan()))
+        }
         Logical::Recursive(recursive) => rows(&recursive.base.0).saturating_mul(ROUNDS),
         Logical::SetOperation(operation) => rows(&operation.left.0),
         Logical::Adaptive { otherwise, .. } => rows(otherwise),
@@ -73,6 +73,16 @@ pub(super) fn rows(plan: &Logical) -> u64 {
             let inputs = inputs.iter().map(|(input, _)| rows(input));
             inputs.fold(0, u64::saturating_add)
         }
+    }
+}
+
+/// Rows that are expected of a part, by its LIMIT alone: what it is made of may name other parts again and again.
+fn below_limit(plan: &Logical) -> u64 {
+    match (plan, plan.inputs().as_slice()) {
+        (Logical::Limit { limit, .. }, _) => limited(PART_ROWS, limit.as_ref()),
+        (Logical::TopN { limit, .. }, _) => limited(PART_ROWS, Some(limit)),
+        (_, [input]) => below_limit(input),
+        _ => PART_ROWS,
     }
 }
 

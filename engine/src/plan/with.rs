@@ -110,6 +110,13 @@ impl PartRows {
         }
     }
 
+    /// The plan of the query that takes the place of these rows. A query that is run once is none: whatever it is, its rows
+    /// are kept, and it may be named by others that are named again and again.
+    pub(crate) fn plan_here(&self) -> Option<&Logical> {
+        let query = self.query.as_ref().filter(|query| !query.is_run_once());
+        query.map(|query| query.plan())
+    }
+
     /// Whether the rows were locked when they were chosen.
     pub(crate) fn are_locked(&self) -> bool {
         self.query.iter().any(|query| query.plan().locks_rows())
