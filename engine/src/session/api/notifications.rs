@@ -113,7 +113,8 @@ impl Notifications<'_> {
     /// let db = remora::Database::in_memory()?;
     /// let conn = db.connect()?;
     /// let (sender, events) = mpsc::channel();
-    /// conn.notifications().on_arrival(move || drop(sender.send("notification")))?;
+    /// let wake = move || sender.send("notification").expect("the loop is there");
+    /// conn.notifications().on_arrival(wake)?;
     /// conn.execute("LISTEN jobs", [])?;
     /// db.connect()?.execute("NOTIFY jobs", [])?;
     /// assert_eq!(events.recv(), Ok("notification"));
