@@ -77,7 +77,7 @@ impl Grace {
     }
 
     /// Waits until it is over, as long as `goes_on`; not from within an operation, which would wait for itself. Others'
-    /// operations are short.
+    /// operations are short; the longest is the rebuild of a block.
     pub(crate) fn wait<E>(&self, mut goes_on: impl FnMut() -> Result<(), E>) -> Result<(), E> {
         debug_assert!(!is_pinned(), "it would wait for itself");
         while !self.is_over() {

@@ -30,17 +30,19 @@ const QUEUED_FREE: usize = 1024;
 /// Writes that wait before a commit collects some.
 const COOPERATE_FROM: usize = 64;
 
-/// How often operations are waited for, for a while each time. Tests wait for those of others that run
-/// beside them, however slow the machine is.
-const GRACE_ROUNDS: u32 = if cfg!(all(test, not(feature = "shuttle"))) {
-    20_000
-} else {
+/// How often operations of others are waited for, for a while each time. All threads of a process share the epochs, and the
+/// longest operation is the rebuild of a block, perhaps another database's, which may take seconds on a slow machine.
+const GRACE_ROUNDS: u32 = if cfg!(feature = "shuttle") {
     1000
+} else {
+    20_000
 };
+/// The first so many of them last as long as others want to go on; the rest half a millisecond.
+const YIELDS: u32 = 500;
 
-/// Lets others go on for a while: at first as long as they want to, later half a millisecond.
-fn pause(rounds_left: u32) {
-    if rounds_left > GRACE_ROUNDS / 2 || cfg!(feature = "shuttle") {
+/// Lets others go on for a while.
+fn pause(round: u32) {
+    if round < YIELDS || cfg!(feature = "shuttle") {
         crate::sync::yield_now();
     } else {
         std::thread::sleep(Duration::from_micros(500));
@@ -352,10 +354,10 @@ impl Core {
     /// Calls `is_waiting` again and again while it says that operations of others hold something up:
     /// these end soon. Not if one of them is the caller's own, and not for ever.
     fn wait_for_readers(&self, is_waiting: impl Fn() -> bool) {
-        let mut rounds = GRACE_ROUNDS;
-        while is_waiting() && rounds > 0 && !Operation::is_under_way() {
-            rounds -= 1;
-            pause(rounds);
+        let mut round = 0;
+        while is_waiting() && round < GRACE_ROUNDS && !Operation::is_under_way() {
+            pause(round);
+            round += 1;
         }
     }
 
