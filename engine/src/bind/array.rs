@@ -402,47 +402,32 @@ fn as_list(call: Expr, operator: &str, test: ArrayTest) -> Expr {
 
 /// Of `x = ANY (ARRAY(SELECT y ..))`: `x`, the subquery that collects the array, the rows it is collected of, and `y`.
 fn element_of_collected(call: &Expr) -> Option<(&Expr, &Subquery, &Logical, &Expr)> {
-    let ExprKind::Call {
+    let found = if let ExprKind::Call {
         overload,
         arguments,
     } = &call.kind
-    else {
+        && overload.name == "= ANY"
+        && let [input, array] = arguments.as_slice()
+        && let ExprKind::Coalesce(parts) = &array.kind
+        && let ExprKind::Subquery(subquery) = &parts.first()?.kind
+        && let Logical::Project { input: rows, .. } = &subquery.plan
+        && let Logical::Aggregate {
+            input: rows,
+            aggregates,
+            ..
+        } = &**rows
+        && let [(_, collect)] = aggregates.as_slice()
+        && let [value] = collect.arguments.as_slice()
+        && collect.aggregate.name() == "array_agg"
+    {
+        (input, subquery, rows, value, array)
+    } else {
         return None;
     };
-    let [input, array] = arguments.as_slice() else {
-        return None;
-    };
-    let ExprKind::Coalesce(parts) = &array.kind else {
-        return None;
-    };
-    let [collected, _] = parts.as_slice() else {
-        return None;
-    };
-    let ExprKind::Subquery(subquery) = &collected.kind else {
-        return None;
-    };
-    let Logical::Project { input: rows, .. } = &subquery.plan else {
-        return None;
-    };
-    let Logical::Aggregate {
-        input: rows,
-        aggregates,
-        ..
-    } = &**rows
-    else {
-        return None;
-    };
-    let [(_, collect)] = aggregates.as_slice() else {
-        return None;
-    };
-    let [value] = collect.arguments.as_slice() else {
-        return None;
-    };
+    let (input, subquery, rows, value, array) = found;
     // Arrays of arrays have the elements of these.
-    let is_element = element_of(array.data_type)
-        .is_some_and(|of| of.without_modifier() == value.data_type.without_modifier());
-    let is_this = overload.name == "= ANY" && collect.aggregate.name() == "array_agg" && is_element;
-    is_this.then_some((input, subquery, rows, value))
+    let of = element_of(array.data_type)?.without_modifier();
+    (of == value.data_type.without_modifier()).then_some((input, &**subquery, &**rows, value))
 }
 
 /// The elements of an array that is written out.

@@ -45,7 +45,6 @@ impl<'a> Binder<'a> {
         let mut table = TableDef {
             on_commit: on_commit(create.on_commit, located.schema, at)?,
             unlogged: create.unlogged,
-            bound: None,
             ..new_table(located)
         };
         for (position, output) in query.outputs.iter().enumerate() {

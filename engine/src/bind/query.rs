@@ -124,6 +124,7 @@ impl<'a> Binder<'a> {
             SetExpr::Select(select) => self.select(select, order, hints)?,
             other => {
                 let relation = match other {
+                    // In parentheses: the rows that it locks are those of this query.
                     SetExpr::Query(inner) => {
                         self.deeper(query_start(inner), |binder| binder.query_here(inner, hints))?
                     }

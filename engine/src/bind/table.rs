@@ -36,7 +36,6 @@ impl<'a> Binder<'a> {
         let mut draft = Draft::new(TableDef {
             on_commit: on_commit(create.on_commit, located.schema, at)?,
             unlogged: create.unlogged,
-            bound: None,
             ..new_table(located)
         });
         let aside = self.aside;

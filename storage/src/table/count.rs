@@ -31,6 +31,11 @@ impl RowCount {
         self.uncommitted.load(Relaxed) >= self.rows.load(Relaxed)
     }
 
+    /// Begins again with so many rows. Nobody else writes to the table.
+    pub(super) fn reset(&self, rows: u64) {
+        self.rows.store(rows as i64, Relaxed);
+    }
+
     /// Counts a row that a running transaction has inserted; returns how many there are with it.
     pub fn note_insert(&self) -> u64 {
         self.uncommitted.fetch_add(1, Relaxed);
@@ -61,12 +66,5 @@ impl super::Table {
     /// Makes a table without rows one that counts them.
     pub fn begin_count(&self) -> &Arc<RowCount> {
         self.count.get_or_init(Arc::default)
-    }
-
-    /// Sets the count. Nobody else writes to the table.
-    pub fn set_count(&self, rows: u64) {
-        if let Some(count) = self.count() {
-            count.rows.store(rows as i64, Relaxed);
-        }
     }
 }

@@ -104,7 +104,7 @@ impl Transaction {
     }
 
     /// Sees to the bounds of a table that has so many rows with a new one.
-    #[cold]
+    #[inline(never)]
     fn insert_bounded(
         &mut self,
         table: &Arc<TableEntry>,

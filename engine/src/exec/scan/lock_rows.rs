@@ -23,7 +23,7 @@ use crate::plan::lock::{LockStrength, LockWait, RowLock};
 use arrow_array::BooleanArray;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use remora_storage::RowId;
 use remora_storage::catalog::TableEntry;
 use remora_storage::transaction::Columns;
@@ -47,16 +47,11 @@ impl<'t> Locker<'t> {
     pub(in crate::exec) fn new(tx: &'t mut Transaction) -> Self {
         Self(Mutex::new(tx))
     }
-
-    /// The transaction, for somebody else's turn.
-    pub(in crate::exec) fn transaction(&self) -> MutexGuard<'_, &'t mut Transaction> {
-        self.0.lock()
-    }
 }
 
 impl RowLocker for Locker<'_> {
     fn hold(&self, lock: &RowLock, row: RowId) -> Result<bool> {
-        hold(&mut self.transaction(), lock, row)
+        hold(&mut self.0.lock(), lock, row)
     }
 }
 

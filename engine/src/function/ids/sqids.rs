@@ -24,6 +24,8 @@ const TEXT: Pattern = Pattern::Is(DataType::Text);
 
 /// The most numbers in one text: longer ones take long to read, and nearly always have a word that is to be avoided.
 const NUMBERS_MAX: usize = 100;
+/// The most characters of an alphabet: all of ASCII.
+const ALPHABET_MAX: usize = 128;
 /// The most bytes of a text for so many numbers, whatever the alphabet: of three characters two are digits.
 const TEXT_BYTES_MAX: usize = NUMBERS_MAX * 65 + 256;
 
@@ -105,8 +107,10 @@ impl Choice {
     }
 
     fn build(&self) -> Result<Sqids> {
+        // One with more characters than there are in ASCII has one twice, or another one, among the first of them.
+        let alphabet = self.alphabet.chars().take(ALPHABET_MAX + 1).collect();
         let builder = Sqids::builder()
-            .alphabet(self.alphabet.chars().collect())
+            .alphabet(alphabet)
             .min_length(self.length_min);
         builder.build().map_err(|error| {
             sql_error!(

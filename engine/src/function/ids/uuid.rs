@@ -6,7 +6,7 @@
 //!   48 bits: milliseconds since 1970 | 4: version | 12: part of the millisecond | 2: variant | 62: random
 //! ```
 //!
-//! Those of a session rise: each takes the next tick of the session's clock, which is a 4,096th of a millisecond.
+//! A session's UUIDs of version 7 rise: each takes the next tick of the session's clock, a 4,096th of a millisecond.
 
 use crate::error::Result;
 use crate::function::Volatility::Volatile;

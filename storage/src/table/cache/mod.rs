@@ -456,7 +456,9 @@ impl super::Table {
 
     /// Sets the count of a table that has so many rows, and of whose use nothing is known. Nobody else writes to it.
     pub fn count_anew(&self, rows: u64, proof: &Operation<'_>) {
-        self.set_count(rows);
+        if let Some(count) = self.count() {
+            count.reset(rows);
+        }
         if let Some(cache) = self.cache() {
             cache.forget_uses(&self.blocks_there(proof), self.pool.ledger());
         }

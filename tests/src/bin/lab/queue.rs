@@ -1,13 +1,13 @@
 //! Queues: a table that workers take the next row from, with one statement.
 //!
 //! ```text
-//! cargo run --release -p remora-tests -- queue [--waiting 1000000] [--rounds 5] [--takers 8] [--items 200000]
+//! cargo run --release -p remora-tests -- queue [--waiting 1000000] [--rounds 5] [--before 200000] [--takers 8] [--items 200000]
 //! ```
 //!
 //! *Length.* A pop is `DELETE .. USING (SELECT .. ORDER BY priority, id LIMIT 1 FOR UPDATE SKIP LOCKED)`, a push puts a row at
-//! the end. Both are done in turn with few rows waiting, with many, and with few beside a snapshot that is older than all of
-//! the pops. The tool fails where the median pop with many waiting takes more than twice as long as with few, and beside
-//! the old snapshot more than three times as long.
+//! the end. Both are done in turn with few rows waiting, with many, and with many beside a snapshot that sees rows (`--before`)
+//! which were popped since. The tool fails where the median pop with many waiting takes more than twice as long as with few, and
+//! beside the old snapshot more than three times as long.
 //!
 //! *Takers.* Threads empty a table, each in serializable transactions of its own. The tool fails where one of them gets an error,
 //! or a row is taken twice or never.
@@ -26,8 +26,8 @@ const SNAPSHOT_MOST: f64 = 3.0;
 const FEW: u64 = 1_000;
 /// Pops and pushes that are measured in each round.
 const MEASURED: u64 = 2_000;
-/// Pops and pushes that an old snapshot has seen go by before the pops beside it are measured.
-const BEFORE: u64 = 200_000;
+/// Pops and pushes that are measured in each round beside an old snapshot.
+const MEASURED_BESIDE: u64 = 200;
 
 const TABLE: &str =
     "CREATE TABLE queue (id BIGINT PRIMARY KEY, priority INT NOT NULL, body TEXT NOT NULL);
@@ -35,6 +35,9 @@ const TABLE: &str =
 const FILL: &str =
     "INSERT INTO queue SELECT n, n % 4, 'item ' || n FROM generate_series(1, $1::BIGINT) AS g (n)";
 const PUSH: &str = "INSERT INTO queue VALUES ($1, $2, 'another item')";
+/// Pops many at once, which takes no walk for each.
+const POP_MANY: &str =
+    "DELETE FROM queue WHERE id IN (SELECT id FROM queue ORDER BY priority, id LIMIT $1)";
 const POP: &str = "DELETE FROM queue USING \
      (SELECT id FROM queue ORDER BY priority, id LIMIT 1 FOR UPDATE SKIP LOCKED) AS next \
      WHERE queue.id = next.id RETURNING queue.id";
@@ -42,10 +45,11 @@ const POP: &str = "DELETE FROM queue USING \
 pub(crate) fn run(mut arguments: Arguments) -> Result<()> {
     let waiting = arguments.value_or("--waiting", 1_000_000)?.max(FEW);
     let rounds = arguments.value_or("--rounds", 5)?.max(1);
+    let before = arguments.value_or("--before", 200_000)?.min(waiting / 2);
     let takers = arguments.value_or("--takers", 8)?.max(1);
     let items = arguments.value_or("--items", 200_000)?;
     arguments.end()?;
-    let mut failed = length(waiting, rounds)?;
+    let mut failed = length(waiting, before, rounds)?;
     failed.extend(taken(takers, items)?);
     match failed.is_empty() {
         true => Ok(()),
@@ -87,21 +91,20 @@ impl Queue {
     }
 }
 
-fn length(waiting: u64, rounds: usize) -> Result<Vec<String>> {
+fn length(waiting: u64, before: u64, rounds: usize) -> Result<Vec<String>> {
     let (mut short, mut long) = (Queue::new(FEW)?, Queue::new(waiting)?);
-    let mut beside = Queue::new(FEW)?;
+    let mut beside = Queue::new(waiting)?;
     let reader = beside.db.connect()?;
     reader.execute_batch("BEGIN READ ONLY; SELECT count(*) FROM queue")?;
-    beside.turn(BEFORE)?;
+    beside.conn.execute(POP_MANY, [before as i64])?;
     println!(
-        "| median and 99th percentile of a pop | {FEW} waiting | {waiting} waiting | {FEW} waiting, beside a snapshot {BEFORE} pops old | ratios |"
+        "| median and 99th percentile of a pop | {FEW} waiting | {waiting} waiting | {waiting} waiting, beside a snapshot that sees {before} more | ratios |"
     );
     println!("|---|---|---|---|---|");
     let mut ratios = [Vec::new(), Vec::new()];
     for round in 0..rounds {
-        let took = [&mut short, &mut long, &mut beside].map(|queue| queue.turn(MEASURED));
-        let [few, many, old] = took;
-        let (few, many, old) = (few?, many?, old?);
+        let (few, many) = (short.turn(MEASURED)?, long.turn(MEASURED)?);
+        let old = beside.turn(MEASURED_BESIDE)?;
         let median = |took: &[Duration]| took[took.len() / 2].as_secs_f64();
         let shown = |took: &[Duration]| {
             let last = took[took.len() * 99 / 100].as_secs_f64();
