@@ -128,14 +128,26 @@ impl Keys {
     }
 }
 
-/// The column that says when rows expire, where a look-up by a unique key asks for nothing else than that this is to come.
+/// The column that says when rows expire, where a look-up by a unique key asks for nothing else than that this is to come,
+/// or NULL: never.
 fn expiry(filter: &Expr, lookup: &Lookup) -> Option<ColumnId> {
     let table = &lookup.table.def;
     let column = table.expiry.as_ref()?.column;
+    let is_moment =
+        |expr: &Expr| matches!(expr.kind, ExprKind::Column(at) if table.columns[at].id == column);
+    let is_never =
+        |expr: &Expr| matches!(&expr.kind, ExprKind::IsNull(moment) if is_moment(moment));
+    let later = match &filter.kind {
+        ExprKind::Or(tests) => match tests.as_slice() {
+            [never, later] if is_never(never) => later,
+            _ => return None,
+        },
+        _ => filter,
+    };
     let ExprKind::Call {
         overload,
         arguments,
-    } = &filter.kind
+    } = &later.kind
     else {
         return None;
     };
@@ -143,8 +155,7 @@ fn expiry(filter: &Expr, lookup: &Lookup) -> Option<ColumnId> {
         return None;
     };
     let is_now = matches!(&now.kind, ExprKind::Call { overload, .. } if overload.name == "now");
-    let is_moment = matches!(moment.kind, ExprKind::Column(at) if table.columns[at].id == column);
-    (is_now && is_moment && lookup.index.def.unique).then_some(column)
+    (is_now && is_moment(moment) && lookup.index.def.unique).then_some(column)
 }
 
 /// The input of a plan that counts its rows and does nothing else.
