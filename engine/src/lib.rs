@@ -49,6 +49,8 @@
 //  4  parse bind optimize
 //  5  session      statements, transactions, connections
 //  6  database     the public handle
+//  7  kv           tables by key, without SQL
+//  8  once         requests that are done once
 //  7  arrow internal testing    what is offered of others
 
 #[macro_use]
@@ -63,7 +65,9 @@ mod exec;
 mod function;
 #[doc(hidden)]
 pub mod internal;
+pub mod kv;
 mod notification;
+mod once;
 mod optimize;
 mod parse;
 mod plan;

@@ -95,7 +95,12 @@ impl Machine {
 
     /// Hands a statement to a session without waiting.
     pub fn send(&mut self, session: &str, sql: &str) -> io::Result<()> {
-        let mut line = json!({"session": session, "sql": sql}).to_string();
+        self.ask(&json!({"session": session, "sql": sql}))
+    }
+
+    /// Hands over a request without waiting.
+    pub fn ask(&mut self, request: &Value) -> io::Result<()> {
+        let mut line = request.to_string();
         line.push('\n');
         let stdin = self.stdin.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
         stdin.write_all(line.as_bytes())

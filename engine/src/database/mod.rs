@@ -3,16 +3,18 @@
 mod checkpoints;
 mod copies;
 mod functions;
+mod lanes;
 mod options;
 mod verify;
 
 pub use checkpoints::Checkpoints;
+pub(crate) use lanes::Lanes;
 pub use options::Options;
 pub use verify::{Damage, Verified};
 
 use crate::activity::Opening;
 use crate::error::Result;
-use crate::session::{Connection, Sessions, Transaction};
+use crate::session::{Connection, Sessions, SingleFlight, Transaction};
 use remora_storage::disk::Disk;
 use remora_storage::pool::{PressureChange, PressureLevel};
 use remora_storage::store::{
@@ -269,6 +271,11 @@ impl Database {
     #[cfg(test)]
     pub(crate) fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Work that one thread does while others wait for it.
+    pub(crate) fn single_flight(&self) -> &Arc<SingleFlight> {
+        &self.sessions.single_flight
     }
 
     /// How many statements run, or wait for their turn.

@@ -31,6 +31,7 @@ mod limits;
 mod plans;
 mod sessions;
 mod settings;
+mod single_flight;
 mod sweeper;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ mod transaction;
 pub use api::connection::Connection;
 pub use execute::backoff::RetryLimit;
 pub(crate) use sessions::{Limits, Sessions};
+pub(crate) use single_flight::SingleFlight;
 pub use transaction::transaction_block::TransactionStatus;
 
 pub use api::from_sql::{FromSql, FromSqlError, FromSqlResult};

@@ -17,6 +17,7 @@ use super::settings::value;
 use super::settings::{
     IDLE_TIMEOUT, LOCK_TIMEOUT, Presets, STATEMENT_TIMEOUT, SYNCHRONOUS_COMMIT, TRANSACTION_TIMEOUT,
 };
+use super::single_flight::SingleFlight;
 use super::sweeper::Sweeper;
 use crate::activity::{Activity, Opening, Request};
 use crate::error::Result;
@@ -54,6 +55,7 @@ pub(crate) struct Sessions {
     pub(super) plans: SharedPlans,
     pub(crate) sweeper: Sweeper,
     pub(super) notifications: Arc<Dispatcher>,
+    pub(crate) single_flight: Arc<SingleFlight>,
     /// The values that settings have to begin with.
     pub(super) presets: Presets,
     /// The functions of the host that connections begin with.
@@ -86,6 +88,7 @@ impl Sessions {
             activity,
             sweeper: Sweeper::new(limits.manual_maintenance, planner, &notifications),
             notifications,
+            single_flight: Arc::default(),
             housekeeper: Housekeeper::default(),
             admission: limits.active_statements.map(Admission::new),
             presets: presets.into(),

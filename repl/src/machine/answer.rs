@@ -77,6 +77,14 @@ impl<'a> News<'a> {
 pub(super) struct Success<'a> {
     ok: bool,
     session: &'a str,
+    #[serde(flatten)]
+    body: Body<'a>,
+    elapsed_us: u64,
+}
+
+/// What a statement has given, whoever asked for it and however long it took.
+#[derive(Serialize)]
+pub(super) struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     columns: Option<Vec<&'a str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,26 +94,42 @@ pub(super) struct Success<'a> {
     changes: u64,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     notices: &'a [String],
-    elapsed_us: u64,
 }
 
 impl<'a> Success<'a> {
-    pub(super) fn new(
-        session: &'a str,
-        outcome: &'a Outcome,
-        style: &'a Style,
-        elapsed: Duration,
-    ) -> Self {
-        let columns = outcome.rows.as_ref().map(RowSet::columns);
+    pub(super) fn new(session: &'a str, body: Body<'a>, elapsed: Duration) -> Self {
         Self {
             ok: true,
             session,
+            body,
+            elapsed_us: micros(elapsed),
+        }
+    }
+}
+
+/// An answer that was kept: its body was written before.
+pub(super) fn of_kept(session: &str, body: &str, elapsed: Duration) -> String {
+    let session = serde_json::Value::from(session);
+    // A body is an object that is never empty.
+    let body = body.strip_prefix('{').unwrap_or(body);
+    let body = body.strip_suffix('}').unwrap_or(body);
+    let elapsed = micros(elapsed);
+    format!("{{\"ok\":true,\"session\":{session},{body},\"elapsed_us\":{elapsed}}}")
+}
+
+fn micros(elapsed: Duration) -> u64 {
+    u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)
+}
+
+impl<'a> Body<'a> {
+    pub(super) fn new(outcome: &'a Outcome, style: &'a Style) -> Self {
+        let columns = outcome.rows.as_ref().map(RowSet::columns);
+        Self {
             columns: columns.map(|all| all.iter().map(|column| column.name.as_str()).collect()),
             types: columns.map(|all| all.iter().map(|c| c.data_type.to_string()).collect()),
             rows: outcome.rows.as_ref().map(|rows| JsonRows(rows, style)),
             changes: outcome.changes,
             notices: &outcome.notices,
-            elapsed_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
         }
     }
 }

@@ -94,12 +94,8 @@ impl Machine {
 
     fn handle(&mut self, line: &[u8]) {
         match Request::parse(line) {
-            Ok(Request::Run {
-                session,
-                sql,
-                params,
-            }) => match self.session(&session) {
-                Ok(found) => found.run(sql, params),
+            Ok(Request::Run { session, statement }) => match self.session(&session) {
+                Ok(found) => found.run(statement),
                 Err(error) => self.refuse(Some(&session), error),
             },
             Ok(Request::Cancel(session)) => {

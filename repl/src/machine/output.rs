@@ -24,10 +24,22 @@ impl Output {
         let mut line = Vec::with_capacity(128);
         // Encoding into memory cannot fail: all keys are strings, and nothing in an answer refuses.
         let encoded = serde_json::to_writer(&mut line, answer).is_ok();
+        self.write(line);
+        if !encoded {
+            self.broken.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Writes a line that is encoded already, and flushes it.
+    pub(super) fn text(&self, line: String) {
+        self.write(line.into_bytes());
+    }
+
+    fn write(&self, mut line: Vec<u8>) {
         line.push(b'\n');
         let mut writer = self.writer.lock();
         let written = writer.write_all(&line).and_then(|()| writer.flush());
-        if !encoded || written.is_err() {
+        if written.is_err() {
             // Nobody listens: the reader ends at its next line. Relaxed: the flag guards no data.
             self.broken.store(true, Ordering::Relaxed);
         }

@@ -4,10 +4,12 @@
 //! as lines of their own, also while it is asked nothing. What came within a transaction block follows the answer that
 //! ends it.
 
-use super::answer::{Failure, News, Success, Waiting};
+use super::answer::{self, Body, Failure, News, Success, Waiting};
 use super::output::Output;
+use super::request::{Once, Statement};
 use parking_lot::Mutex;
-use remora::{Connection, Error, InterruptHandle, Value, sqlstate as state};
+use remora::internal::text::Style;
+use remora::{Connection, Error, InterruptHandle, Outcome, Transaction, sqlstate as state};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
@@ -30,7 +32,7 @@ pub(super) struct Closed {
 
 enum Job {
     /// A statement that was asked for.
-    Run { sql: String, params: Vec<Value> },
+    Run(Statement),
     /// Notifications that have come.
     ShowNotifications,
     /// Nothing more is asked.
@@ -85,10 +87,10 @@ impl Session {
     }
 
     /// Asks for a statement.
-    pub(super) fn run(&self, sql: String, params: Vec<Value>) {
+    pub(super) fn run(&self, statement: Statement) {
         *self.cancel.unanswered.lock() += 1;
         // The worker lives until it is told to end.
-        let _ = self.queue.send(Job::Run { sql, params });
+        let _ = self.queue.send(Job::Run(statement));
     }
 
     /// Cancels what is being run.
@@ -117,6 +119,13 @@ impl Closed {
     }
 }
 
+/// What a statement has given.
+enum Given {
+    New(Outcome, Arc<Style>),
+    /// The body of an answer, as it was written.
+    Kept(String),
+}
+
 struct Worker {
     name: String,
     connection: Connection,
@@ -137,11 +146,11 @@ impl Drop for ExitOnPanic {
 }
 
 impl Worker {
-    fn run(self, jobs: &Receiver<Job>) {
+    fn run(mut self, jobs: &Receiver<Job>) {
         let _guard = ExitOnPanic;
         for job in jobs {
             match job {
-                Job::Run { sql, params } => self.answer(&sql, &params),
+                Job::Run(statement) => self.answer(&statement),
                 Job::ShowNotifications => {}
                 Job::End => break,
             }
@@ -157,18 +166,45 @@ impl Worker {
         self.cancel.handle.clear();
     }
 
-    fn answer(&self, sql: &str, params: &[Value]) {
+    fn answer(&mut self, statement: &Statement) {
         let start = Instant::now();
-        let result = self.connection.run(sql, params);
+        let given = match &statement.once {
+            None => self.run_statement(statement),
+            Some(once) => self.run_once(statement, once),
+        };
         let elapsed = start.elapsed();
-        let style = self.connection.style().unwrap_or_default();
         self.end_statement();
-        match result {
-            Ok(outcome) => self
-                .output
-                .line(&Success::new(&self.name, &outcome, &style, elapsed)),
+        match given {
+            Ok(Given::New(outcome, style)) => {
+                let body = Body::new(&outcome, &style);
+                let line = Success::new(&self.name, body, elapsed);
+                self.output.line(&line);
+            }
+            Ok(Given::Kept(body)) => {
+                let line = answer::of_kept(&self.name, &body, elapsed);
+                self.output.text(line);
+            }
             Err(error) => self.output.line(&Failure::new(Some(&self.name), &error)),
         }
+    }
+
+    fn run_statement(&self, statement: &Statement) -> remora::Result<Given> {
+        let outcome = self.connection.run(&statement.sql, &*statement.params)?;
+        let style = self.connection.style().unwrap_or_default();
+        Ok(Given::New(outcome, style))
+    }
+
+    /// Runs a statement that was not run under its key yet, and keeps its answer; else gives the answer that was kept.
+    fn run_once(&mut self, statement: &Statement, once: &Once) -> remora::Result<Given> {
+        let run = |tx: &mut Transaction<'_>| {
+            let outcome = tx.run(&statement.sql, &*statement.params)?;
+            let style = tx.style().unwrap_or_default();
+            let body = serde_json::to_string(&Body::new(&outcome, &style));
+            body.map_err(|error| Error::new(state::INTERNAL_ERROR, error.to_string()))
+        };
+        let (key, payload) = (&once.key, &once.payload);
+        let body = self.connection.transact_once(key, payload, once.ttl, run)?;
+        Ok(Given::Kept(body))
     }
 
     fn show_notifications(&self) {

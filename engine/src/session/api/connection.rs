@@ -428,7 +428,7 @@ impl Connection {
 
     /// The session, for the length of one call.
     #[inline]
-    fn session(&self) -> Result<InUse<'_>> {
+    pub(super) fn session(&self) -> Result<InUse<'_>> {
         match self.session.try_borrow_mut() {
             Ok(session) => Ok(InUse::new(session)),
             Err(_) => Err(in_use()),
@@ -530,6 +530,11 @@ impl Connection {
         let host = change(session.path.host());
         session.path = Arc::new(session.path.with_host(host));
         Ok(())
+    }
+
+    /// Fails where the session was asked to stop.
+    pub(in crate::session) fn check_interrupt(&self) -> Result<()> {
+        self.with_session(|session| session.record.interrupt().check())
     }
 
     /// Something about the session that runs nothing; not done where a call is under way.

@@ -17,3 +17,4 @@ pub(super) mod statement;
 pub(super) mod to_sql;
 pub(super) mod transact;
 pub(super) mod transaction;
+mod turn;

@@ -63,7 +63,7 @@ impl Connection {
                 Err(error) if error.is_retryable() => {
                     let again = backoff.pause(connection.interrupt());
                     // Whoever asked it to stop hears that it did.
-                    connection.with_session(|session| session.record.interrupt().check())?;
+                    connection.check_interrupt()?;
                     if !again {
                         return Err(retrying.give_up(error));
                     }

@@ -20,6 +20,7 @@
 
 use crate::Result;
 use crate::arguments::Arguments;
+use remora::kv::Kv;
 use remora::{Connection, Database};
 use remora_tests::users::{CREATE_USERS, User, user};
 use remora_tests::walks;
@@ -56,10 +57,20 @@ const LOSING: [(&str, f64); 3] = [
 
 /// Prepared before instructions are counted.
 struct Given {
+    kv: Option<Kv>,
     keys: Vec<i64>,
     users: Vec<User>,
     emails: Vec<String>,
     texts: Vec<String>,
+}
+
+impl Given {
+    /// The key-value table, on a connection.
+    fn kv<'c>(&self, conn: &'c Connection) -> remora::Result<Kv<&'c Connection>> {
+        let kv = self.kv.as_ref();
+        let none = || remora::Error::new(remora::sqlstate::UNDEFINED_TABLE, "it was not made");
+        Ok(kv.ok_or_else(none)?.within(conn))
+    }
 }
 
 type Run = fn(&Connection, &Given) -> remora::Result<u64>;
@@ -152,6 +163,20 @@ const STATEMENTS: &[(&str, Run)] = &[
             changed += statement.execute([number as i64, *key])?;
         }
         Ok(changed as u64)
+    }),
+    ("kv: get", |conn, given| {
+        let kv = given.kv(conn)?;
+        let mut bytes = 0;
+        for key in &given.emails {
+            bytes += kv.get_with(key, <[u8]>::len)?.unwrap_or_default();
+        }
+        Ok(bytes as u64)
+    }),
+    ("kv: put", |conn, given| {
+        let kv = given.kv(conn)?;
+        let mut emails = given.emails.iter();
+        emails.try_for_each(|key| kv.put(key, key))?;
+        Ok(given.emails.len() as u64)
     }),
     ("join and group", |conn, given| {
         let mut statement = conn.prepare(
@@ -352,7 +377,13 @@ fn run_one((name, run): (&str, Run), parameters: &str, rounds: usize) -> Result<
     }
     // Keys that are new, or those of the rows.
     let first = if name == "insert" { ROWS } else { 0 };
-    let sum = counted(run, &conn, &given((rounds as i64).min(ROWS), first))?;
+    let mut given_now = given((rounds as i64).min(ROWS), first);
+    if name.starts_with("kv") {
+        let kv = database.kv("kv")?;
+        kv.put_all(given(ROWS, 0).emails.iter().map(|key| (key, key)))?;
+        given_now.kv = Some(kv);
+    }
+    let sum = counted(run, &conn, &given_now)?;
     println!("{sum}");
     Ok(())
 }
@@ -363,6 +394,7 @@ fn given(rounds: i64, first: i64) -> Given {
     let users: Vec<User> = keys.iter().map(|key| user(*key)).collect();
     let text = |key| format!("SELECT age FROM users WHERE id = {key}");
     Given {
+        kv: None,
         emails: users.iter().map(|user| user.email.clone()).collect(),
         texts: keys.iter().map(text).collect(),
         keys,

@@ -28,8 +28,10 @@ mod fulldisk;
 mod history;
 mod ids;
 mod killtest;
+mod kv;
 mod memory;
 mod notifications;
+mod once;
 mod peers;
 mod queue;
 mod tpch;
@@ -42,7 +44,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 /// A tool: its name, what it does, and the function that does it.
 type Tool = (&'static str, &'static str, fn(Arguments) -> Result<()>);
 
-const TOOLS: [Tool; 19] = [
+const TOOLS: [Tool; 21] = [
     ("beside", "another build of this lab, in turn", beside::run),
     (
         "caches",
@@ -89,11 +91,21 @@ const TOOLS: [Tool; 19] = [
     ),
     ("ids", "ids of many threads, distinct and rising", ids::run),
     ("killtest", "kill -9 at random moments", killtest::run),
+    (
+        "kv",
+        "get and put by key, beside SQLite and others",
+        kv::run,
+    ),
     ("memory", "whether what was freed can be used", memory::run),
     (
         "notifications",
         "NOTIFY from many sessions to many, in order and durable",
         notifications::run,
+    ),
+    (
+        "once",
+        "payments that are sent again, and kills in between",
+        once::run,
     ),
     ("peers", "speed beside SQLite", peers::run),
     ("queue", "a table that workers take rows from", queue::run),
