@@ -55,11 +55,28 @@ fn part(text: &str) -> Option<(String, &str)> {
             name.push('"');
         }
     }
-    let is_inside = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$');
-    let end = text.find(|c: char| !is_inside(c)).unwrap_or(text.len());
-    let (name, rest) = text.split_at(end);
+    let (name, rest) = text.split_at(plain_bytes(text));
     let starts_well = name.starts_with(|c: char| c.is_alphabetic() || c == '_');
-    starts_well.then(|| (name.to_lowercase(), rest))
+    let folded = || match name.is_ascii() {
+        true => name.to_ascii_lowercase(),
+        false => name.to_lowercase(),
+    };
+    starts_well.then(|| (folded(), rest))
+}
+
+/// How many bytes at the start of a text may stand in a name without quotes.
+fn plain_bytes(text: &str) -> usize {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$');
+    let end = text.bytes().position(|byte| !is_plain(&byte));
+    let end = end.unwrap_or(text.len());
+    // Nearly all names are of ASCII: a default looks its sequence up for each row.
+    match text.as_bytes().get(end) {
+        Some(byte) if !byte.is_ascii() => {
+            let is_inside = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$');
+            text.find(|c: char| !is_inside(c)).unwrap_or(text.len())
+        }
+        _ => end,
+    }
 }
 
 impl fmt::Display for RelationName {

@@ -108,7 +108,7 @@ pub(crate) fn interval(ttl: Duration) -> Result<Interval> {
             INVALID_PARAMETER_VALUE,
             "a value cannot expire after no time"
         )
-        .with_hint("Delete the key instead."));
+        .with_hint("Give a time above zero."));
     }
     let micros = i64::try_from(ttl.as_micros()).map_err(|_| {
         sql_error!(

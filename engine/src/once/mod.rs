@@ -108,8 +108,15 @@ impl Connection {
     /// Makes the table of results, if it is not there.
     fn make_table(&self) -> Result<()> {
         match self.prepare_cached(KEPT) {
+            Ok(_) => return Ok(()),
             Err(error) if error.sqlstate() == state::UNDEFINED_TABLE => {}
-            found => return found.map(drop),
+            Err(error) => {
+                return Err(sql_error!(
+                    WRONG_OBJECT_TYPE,
+                    "table \"remora_once\" is not the one of kept results: {error}"
+                )
+                .with_hint("Rename it: a new one is made when a result is kept."));
+            }
         }
         match self.execute_batch(CREATE) {
             // Another key's call has made it meanwhile.
@@ -162,7 +169,7 @@ impl Request<'_> {
 }
 
 impl Database {
-    /// As [`Connection::transact_once`], on a connection of its own.
+    /// As [`Connection::transact_once`], which is quicker for whoever does it often, on a connection of its own.
     ///
     /// ```
     /// use std::time::Duration;

@@ -155,6 +155,10 @@ fn what_cannot_be_done_once_is_refused() {
         assert_eq!(state(ended), "25P01", "{ends}");
     }
     let mut conn = db.connect().unwrap();
+    conn.execute_batch("DROP TABLE remora_once; CREATE TABLE remora_once (a INT)")
+        .unwrap();
+    let strange = conn.transact_once("a", "1", MINUTE, |tx| pay(tx, "a"));
+    assert_eq!(state(strange), "42809");
     conn.execute("BEGIN", []).unwrap();
     let nested = conn.transact_once("a", "1", MINUTE, |tx| pay(tx, "a"));
     assert_eq!(state(nested), "25001");

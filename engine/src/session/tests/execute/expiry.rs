@@ -57,6 +57,24 @@ fn a_row_is_gone_at_its_moment_for_every_look_at_it() {
     assert!(!is_there(1) && !is_there(2));
 }
 
+/// A table that declares the column itself, where NULL is never, is read by key the short way, too.
+#[test]
+fn a_row_without_a_moment_stays() {
+    let (time, _db, [alice, _]) = lodge();
+    alice
+        .execute_batch(
+            "CREATE TABLE guest (id INT PRIMARY KEY, expires_at TIMESTAMPTZ) WITH (ttl_expire_after = '1 minute');
+             INSERT INTO guest VALUES (1, NULL), (2, now() + INTERVAL '1 second'), (3, 'infinity')",
+        )
+        .unwrap();
+    let mut by_key = alice.prepare("SELECT id FROM guest WHERE id = $1").unwrap();
+    assert!(by_key.is_read_by_key());
+    let mut there = || [1, 2, 3].map(|id| by_key.exists([id]).unwrap());
+    assert_eq!(there(), [true; 3]);
+    time.advance(Duration::from_secs(1));
+    assert_eq!(there(), [true, false, true]);
+}
+
 #[test]
 fn a_transaction_does_not_change_its_mind() {
     let (time, _db, [alice, bob]) = lodge();
