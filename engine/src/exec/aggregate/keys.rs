@@ -219,9 +219,8 @@ fn arrays(
     batch: &Batch,
     context: &ExecContext,
 ) -> Result<(Vec<ArrayRef>, Vec<DataType>)> {
-    let columns = exprs.iter().map(|expr| expr.array(batch, context));
-    let types = exprs.iter().map(Evaluator::data_type).collect();
-    Ok((columns.collect::<Result<_>>()?, types))
+    let columns = Evaluator::arrays(exprs, batch, context)?;
+    Ok((columns, exprs.iter().map(Evaluator::data_type).collect()))
 }
 
 /// Appends the key bytes of each row.

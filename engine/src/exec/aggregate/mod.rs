@@ -73,8 +73,7 @@ impl Aggregation {
             self.numbers.resize(batch.rows, 0);
             return Ok(1);
         };
-        let columns = self.groups.iter().map(|group| group.array(batch, context));
-        let columns = columns.collect::<Result<Vec<_>>>()?;
+        let columns = Evaluator::arrays(&self.groups, batch, context)?;
         let keys = Keys::of(&columns, &self.types, batch.rows);
         let before = table.len();
         let bytes = table.bytes() + table.growth(&keys);

@@ -131,8 +131,7 @@ pub(super) fn update(
         .collect();
     let width = plan.table.def.columns.len();
     each(&plan.target, &view, context, |batch, scan| {
-        let values = exprs.iter().map(|expr| expr.array(batch, context));
-        let values = values.collect::<Result<Vec<_>>>()?;
+        let values = Evaluator::arrays(&exprs, batch, context)?;
         for row in 0..batch.rows {
             context.check()?;
             let given = row_of(batch, &scan.schema, row);

@@ -147,9 +147,8 @@ impl<'p> Returned<'p> {
             let exprs = self.plan.exprs.iter();
             self.evaluators = exprs.map(|expr| Evaluator::new(expr.clone())).collect();
         }
-        let columns = self.evaluators.iter();
-        let columns = columns.map(|expr| expr.array(batch, context));
-        let shown = Batch::new(columns.collect::<Result<_>>()?, batch.rows);
+        let columns = Evaluator::arrays(&self.evaluators, batch, context)?;
+        let shown = Batch::new(columns, batch.rows);
         self.kept.push(shown, context)
     }
 

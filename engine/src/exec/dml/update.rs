@@ -18,7 +18,6 @@ use crate::exec::planner::TableRules;
 use crate::exec::point::find_to_change;
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::statement::{Lookup, Target, Update};
-use arrow_array::ArrayRef;
 use remora_storage::catalog::TriggerEvent;
 use remora_storage::value::value_at;
 use remora_storage::{ColumnId, ReadView, RowId, Value, ValueRef};
@@ -361,8 +360,7 @@ fn collect(
         if batch.rows == 0 {
             continue;
         }
-        let new = exprs.iter().map(|expr| expr.array(&batch, context));
-        let new: Vec<ArrayRef> = new.collect::<Result<_>>()?;
+        let new = Evaluator::arrays(&exprs, &batch, context)?;
         let row_bytes = size_of::<RowId>() * batch.rows;
         if rows.shows_written_rows() {
             let new = Batch::new(new, batch.rows).compact();

@@ -70,6 +70,16 @@ impl Evaluator {
         Ok(vector::into_array(operand, self.expr.data_type, batch.rows))
     }
 
+    /// The values of several expressions for each row of the batch.
+    pub(crate) fn arrays(
+        exprs: &[Self],
+        batch: &Batch,
+        context: &ExecContext,
+    ) -> Result<Vec<ArrayRef>> {
+        let arrays = exprs.iter().map(|expr| expr.array(batch, context));
+        arrays.collect()
+    }
+
     /// For which rows of the batch the expression is true.
     pub(crate) fn truth(&self, batch: &Batch, context: &ExecContext) -> Result<Truth> {
         vector::eval_truth(&self.expr, &Rows::of(batch), &self.scope(context))

@@ -243,8 +243,8 @@ impl RowLookups {
         let owners = found.columns.pop().expect("it is put there last");
         let starts = starts(owners.as_primitive::<UInt32Type>().values(), done);
         if let Some(exprs) = &self.exprs {
-            let columns = exprs.iter().map(|expr| expr.array(&found, context));
-            found = Batch::new(columns.collect::<Result<_>>()?, found.rows);
+            let columns = Evaluator::arrays(exprs, &found, context)?;
+            found = Batch::new(columns, found.rows);
         }
         if let (Some(profile), Some(begin)) = (&self.profile, begin) {
             profile.looked_up(done, found.rows, begin.elapsed());

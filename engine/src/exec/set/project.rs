@@ -23,8 +23,7 @@ impl Project {
     }
 
     fn project(&self, input: &Batch, context: &ExecContext) -> Result<Batch> {
-        let columns = self.exprs.iter().map(|expr| expr.array(input, context));
-        let columns = columns.collect::<Result<_>>()?;
+        let columns = Evaluator::arrays(&self.exprs, input, context)?;
         Ok(Batch::new(columns, input.rows))
     }
 }

@@ -97,8 +97,7 @@ impl SortBuffer {
         batch: &Batch,
         context: &ExecContext,
     ) -> Result<ByteKeys> {
-        let columns = self.exprs.iter().map(|expr| expr.array(batch, context));
-        let columns = columns.collect::<Result<Vec<_>>>()?;
+        let columns = Evaluator::arrays(&self.exprs, batch, context)?;
         let mut keys = ByteKeys::default();
         encode(&columns, &self.types, &self.columns, batch.rows, &mut keys);
         Ok(keys)

@@ -35,8 +35,7 @@ impl WithTies {
     }
 
     fn keys_of(&self, rows: &Batch, context: &ExecContext) -> Result<ByteKeys> {
-        let columns = self.keys.iter().map(|key| key.array(rows, context));
-        let columns = columns.collect::<Result<Vec<_>>>()?;
+        let columns = Evaluator::arrays(&self.keys, rows, context)?;
         let order = vec![KeyColumn::default(); columns.len()];
         let mut keys = ByteKeys::default();
         encode(&columns, &self.types, &order, rows.rows, &mut keys);
