@@ -200,7 +200,7 @@ impl Kv {
     /// # let db = remora::Database::in_memory()?;
     /// let pages = db.kv("page")?;
     /// let page = pages.get_or_insert_with("/", || Ok("welcome".to_owned()))?;
-    /// let again = pages.get_or_insert_with("/", || unreachable!("it is kept"))?;
+    /// let again: String = pages.get_or_insert_with("/", || unreachable!("it is kept"))?;
     /// assert_eq!((page.as_str(), again.as_str()), ("welcome", "welcome"));
     /// # Ok::<(), remora::Error>(())
     /// ```
@@ -475,7 +475,7 @@ impl<P: Place> Kv<P> {
     /// assert_eq!(users.len(), 2);
     /// assert_eq!(users[1].value_as::<String>()?, "bob");
     /// let behind = (Bound::Excluded(&users[0].key), Bound::Unbounded);
-    /// assert_eq!(kv.range(behind, 1)?[0].key, b"user:2");
+    /// assert_eq!(kv.range::<Vec<u8>>(behind, 1)?[0].key, b"user:2");
     /// # Ok::<(), remora::Error>(())
     /// ```
     ///
