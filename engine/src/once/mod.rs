@@ -22,7 +22,7 @@ use crate::database::Database;
 use crate::error::{Result, state};
 use crate::kv::{FromBytes, ToBytes, interval};
 use crate::plan::statement::TransactionOptions;
-use crate::session::{Connection, OptionalExtension, RetryLimit, Transaction};
+use crate::session::{Connection, OptionalExtension, RetryLimit, Row, Transaction};
 use remora_storage::{Durability, Interval};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
@@ -129,11 +129,11 @@ impl Connection {
 impl Request<'_> {
     /// The result that is kept under the key.
     fn kept(&self, tx: &Transaction<'_>) -> Result<Option<Vec<u8>>> {
-        let kept = tx.query_row(KEPT, [self.key], |row| Ok((row.get(0)?, row.get(1)?)));
+        let bytes = |row: &Row<'_>, column: usize| row.get::<_, Vec<u8>>(column);
+        let kept = tx.query_row(KEPT, [self.key], |row| Ok((bytes(row, 0)?, bytes(row, 1)?)));
         let Some((payload, result)) = kept.optional()? else {
             return Ok(None);
         };
-        let _: &Vec<u8> = &payload;
         if payload != self.payload {
             return Err(sql_error!(
                 INVALID_PARAMETER_VALUE,
