@@ -44,11 +44,6 @@ impl Lanes {
         }
     }
 
-    /// The database that they are connected to.
-    pub(crate) fn database(&self) -> &Database {
-        &self.db
-    }
-
     /// Calls `f` with a connection on which nothing else runs.
     #[inline]
     pub(crate) fn with<T>(&self, f: impl FnOnce(&mut Connection) -> Result<T>) -> Result<T> {

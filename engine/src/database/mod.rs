@@ -14,7 +14,7 @@ pub use verify::{Damage, Verified};
 
 use crate::activity::Opening;
 use crate::error::Result;
-use crate::session::{Connection, Sessions, SingleFlight, Transaction};
+use crate::session::{Connection, Sessions, Transaction};
 use remora_storage::disk::Disk;
 use remora_storage::pool::{PressureChange, PressureLevel};
 use remora_storage::store::{
@@ -271,11 +271,6 @@ impl Database {
     #[cfg(test)]
     pub(crate) fn store(&self) -> &Store {
         &self.store
-    }
-
-    /// Work that one thread does while others wait for it.
-    pub(crate) fn single_flight(&self) -> &Arc<SingleFlight> {
-        &self.sessions.single_flight
     }
 
     /// How many statements run, or wait for their turn.

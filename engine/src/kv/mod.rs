@@ -34,7 +34,7 @@ use crate::error::{Result, state};
 use crate::function::quoted;
 use crate::plan::statement::TransactionOptions;
 use crate::session::{Connection, OptionalExtension, Row, ToSql, Transaction};
-use remora_storage::ValueRef;
+use remora_storage::{Interval, ValueRef};
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 use std::time::Duration;
@@ -206,7 +206,8 @@ impl Kv {
     /// ```
     ///
     /// # Errors
-    /// Those of `compute`; 55000 where it asks for the value of its own key.
+    /// Those of `compute`; 55000 where it asks for the value of its own key, 55P03 where the database has a `lock_timeout` and
+    /// another has computed for as long.
     pub fn get_or_insert_with<T: ToBytes + FromBytes>(
         &self,
         key: impl ToBytes,
@@ -239,21 +240,15 @@ impl Kv {
             return Ok(value);
         }
         let name = [self.texts.get.as_bytes(), &key].concat();
-        let flight = self.place.0.database().single_flight();
-        loop {
-            let turn = flight.enter(name.clone(), || Ok(()))?;
-            if let Some(value) = self.get(&*key)? {
-                return Ok(value);
-            }
-            if turn.is_some() {
-                let value = compute()?;
-                let written = self.put_with(&*key, &value, put.if_absent())?;
-                return match written {
-                    Some(_) => Ok(value),
-                    // Written by another way meanwhile: that is what others see.
-                    None => Ok(self.get(&*key)?.unwrap_or(value)),
-                };
-            }
+        let _turn = self.place.with(|conn| conn.turn(&name))?;
+        if let Some(value) = self.get(&*key)? {
+            return Ok(value);
+        }
+        let value = compute()?;
+        match self.put_with(&*key, &value, put.if_absent())? {
+            Some(_) => Ok(value),
+            // Written by another way meanwhile: that is what others see.
+            None => Ok(self.get(&*key)?.unwrap_or(value)),
         }
     }
 }
@@ -278,7 +273,8 @@ impl<P: Place> Kv<P> {
         let key = key.to_bytes()?;
         let found = |row: &Row<'_>| match row.get_ref(0)? {
             ValueRef::Bytea(bytes) => Ok(f(bytes)),
-            _ => Ok(f(&[])),
+            // NULL, of a table that others made: an error, as for any column.
+            _ => row.get::<_, Vec<u8>>(0).map(|bytes| f(&bytes)),
         };
         self.place
             .with(|conn| conn.query_row(&self.texts.get, [&*key], found))
@@ -314,7 +310,11 @@ impl<P: Place> Kv<P> {
         let written = |conn: &Connection| {
             // The shorter way, where it is there.
             match conn.execute(&self.texts.put_again, (&*key, &*value))? {
-                0 => conn.execute(&self.texts.put, (&*key, &*value)).map(drop),
+                0 => {
+                    let never = None::<Interval>;
+                    conn.execute(&self.texts.put_for, (&*key, &*value, never))
+                        .map(drop)
+                }
                 _ => Ok(()),
             }
         };

@@ -18,8 +18,7 @@ pub(super) struct Texts {
     /// Key, version.
     pub(super) delete_version: String,
     /// Key, value.
-    pub(super) put: String,
-    /// The part of [`Self::put`] for a key that is there.
+    /// Of a key that is there; so it stays.
     pub(super) put_again: String,
     pub(super) put_and_keep: String,
     /// Key, value, time to live or NULL.
@@ -55,10 +54,6 @@ impl Texts {
             entry: format!("SELECT {columns} FROM {table} WHERE key = $1"),
             delete: format!("DELETE FROM {table} WHERE key = $1"),
             delete_version: format!("DELETE FROM {table} WHERE key = $1 AND version = $2"),
-            put: format!(
-                "INSERT INTO {table} (key, value, expires_at) VALUES ($1, $2, NULL) \
-                 ON CONFLICT (key) DO UPDATE {written}, expires_at = NULL"
-            ),
             put_again: format!(
                 "UPDATE {table} SET value = $2, version = DEFAULT, expires_at = NULL WHERE key = $1"
             ),
@@ -142,7 +137,7 @@ impl Texts {
                 )));
             }
         }
-        for text in [&self.put, &self.increment, &self.expire] {
+        for text in [&self.put_for, &self.increment, &self.expire] {
             conn.prepare(text)
                 .map_err(|error| other(error.to_string()))?;
         }

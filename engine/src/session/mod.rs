@@ -40,7 +40,6 @@ mod transaction;
 pub use api::connection::Connection;
 pub use execute::backoff::RetryLimit;
 pub(crate) use sessions::{Limits, Sessions};
-pub(crate) use single_flight::SingleFlight;
 pub use transaction::transaction_block::TransactionStatus;
 
 pub use api::from_sql::{FromSql, FromSqlError, FromSqlResult};

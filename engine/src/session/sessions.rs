@@ -55,7 +55,7 @@ pub(crate) struct Sessions {
     pub(super) plans: SharedPlans,
     pub(crate) sweeper: Sweeper,
     pub(super) notifications: Arc<Dispatcher>,
-    pub(crate) single_flight: Arc<SingleFlight>,
+    pub(super) single_flight: Arc<SingleFlight>,
     /// The values that settings have to begin with.
     pub(super) presets: Presets,
     /// The functions of the host that connections begin with.

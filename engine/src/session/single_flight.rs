@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   thread 1   enter(a): a turn ......................... drops it
-//!   thread 2        enter(a): waits ......................... is told, looks whether the value is there
+//!   thread 2        enter(a): waits ......................... its turn: the value is there
 //!   thread 1                        enter(a): an error, it would wait for itself
 //! ```
 //!
@@ -29,19 +29,17 @@ pub(crate) struct SingleFlight {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The turns that there are, by what the work is called, each with its thread and its number.
-    turns: HashMap<Vec<u8>, (ThreadId, u64)>,
+    /// The turns that there are, by what the work is called, each with its thread.
+    turns: HashMap<Vec<u8>, ThreadId>,
     /// The turn that each waiting thread waits for, by name.
     waiting: HashMap<ThreadId, Vec<u8>>,
-    /// The number of the next turn.
-    next: u64,
 }
 
 impl State {
     /// Whether the turn of this name ends only when this thread goes on.
     fn depends_on(&self, thread: ThreadId, name: &[u8]) -> bool {
         let mut name = Some(name);
-        while let Some((worker, _)) = name.and_then(|name| self.turns.get(name)) {
+        while let Some(worker) = name.and_then(|name| self.turns.get(name)) {
             if *worker == thread {
                 return true;
             }
@@ -59,41 +57,36 @@ pub(crate) struct Turn {
 }
 
 impl SingleFlight {
-    /// A turn to do the work of this name; `None` once another thread's turn, which was waited for, has ended. `goes_on` is
-    /// asked now and then whether to wait any longer.
+    /// A turn to do the work of this name, once the turns of others have ended. `goes_on` is asked now and then whether to
+    /// wait any longer.
     ///
     /// # Errors
     /// 55000 where this thread would wait for itself, and those of `goes_on`.
     pub(crate) fn enter(
         self: &Arc<Self>,
-        name: Vec<u8>,
+        name: &[u8],
         mut goes_on: impl FnMut() -> Result<()>,
-    ) -> Result<Option<Turn>> {
+    ) -> Result<Turn> {
         let thread = thread::current().id();
         let mut state = self.state.lock();
-        let Some(&(_, turn)) = state.turns.get(&name) else {
-            let number = state.next;
-            state.next += 1;
-            state.turns.insert(name.clone(), (thread, number));
-            drop(state);
-            let flight = Arc::clone(self);
-            return Ok(Some(Turn { flight, name }));
-        };
-        if state.depends_on(thread, &name) {
-            return Err(sql_error!(
-                OBJECT_NOT_IN_PREREQUISITE_STATE,
-                "the work of this key is under way, and waits for this thread"
-            )
-            .with_hint("Do not ask for a key from within its own work."));
-        }
-        state.waiting.insert(thread, name.clone());
-        let mut result = Ok(());
-        while result.is_ok() && state.turns.get(&name).is_some_and(|(_, now)| *now == turn) {
+        while state.turns.contains_key(name) {
+            if state.depends_on(thread, name) {
+                return Err(sql_error!(
+                    OBJECT_NOT_IN_PREREQUISITE_STATE,
+                    "the work of this key is under way, and waits for this thread"
+                )
+                .with_hint("Do not ask for a key from within its own work."));
+            }
+            state.waiting.insert(thread, name.to_owned());
             self.ended.wait_for(&mut state, LOOK);
-            result = goes_on();
+            state.waiting.remove(&thread);
+            goes_on()?;
         }
-        state.waiting.remove(&thread);
-        result.map(|()| None)
+        state.turns.insert(name.to_owned(), thread);
+        Ok(Turn {
+            flight: Arc::clone(self),
+            name: name.to_owned(),
+        })
     }
 }
 
@@ -110,25 +103,34 @@ mod tests {
     use std::sync::mpsc::channel;
     use std::thread::scope;
 
-    fn enter(flight: &Arc<SingleFlight>, name: &str) -> Result<Option<Turn>> {
-        flight.enter(name.into(), || Ok(()))
+    fn enter(flight: &Arc<SingleFlight>, name: &str) -> Result<Turn> {
+        flight.enter(name.as_bytes(), || Ok(()))
+    }
+
+    fn wait_for_a_waiter(flight: &SingleFlight) {
+        while flight.state.lock().waiting.is_empty() {
+            thread::yield_now();
+        }
     }
 
     #[test]
-    fn one_works_and_the_other_is_told_when_it_has_ended() {
+    fn one_works_and_the_other_has_the_next_turn() {
         let flight = Arc::<SingleFlight>::default();
         let turn = enter(&flight, "a").unwrap();
-        assert!(turn.is_some());
-        assert!(enter(&flight, "b").unwrap().is_some(), "other work");
+        drop(enter(&flight, "b").unwrap());
+        let (entered, enters) = channel();
         scope(|scope| {
-            let other = scope.spawn(|| enter(&flight, "a").unwrap().is_none());
-            while flight.state.lock().waiting.is_empty() {
-                thread::yield_now();
-            }
+            let flight = &flight;
+            scope.spawn(move || {
+                let turn = enter(flight, "a");
+                entered.send(()).unwrap();
+                turn.map(drop)
+            });
+            wait_for_a_waiter(flight);
+            assert!(enters.try_recv().is_err(), "it waits");
             drop(turn);
-            assert!(other.join().unwrap(), "it has waited");
+            enters.recv().unwrap();
         });
-        assert!(enter(&flight, "a").unwrap().is_some());
         assert!(flight.state.lock().turns.is_empty());
     }
 
@@ -143,13 +145,11 @@ mod tests {
             scope.spawn(move || {
                 let b = enter(flight, "b").unwrap();
                 has_b.send(()).unwrap();
-                assert!(enter(flight, "a").unwrap().is_none());
+                enter(flight, "a").map(drop).unwrap();
                 drop(b);
             });
             b_is_taken.recv().unwrap();
-            while flight.state.lock().waiting.is_empty() {
-                thread::yield_now();
-            }
+            wait_for_a_waiter(flight);
             assert_eq!(enter(flight, "b").unwrap_err().sqlstate(), "55000");
             drop(a);
         });

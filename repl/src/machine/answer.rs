@@ -82,7 +82,7 @@ pub(super) struct Success<'a> {
     elapsed_us: u64,
 }
 
-/// What a statement has given, whoever asked for it and however long it took.
+/// The outcome of a statement, whoever asked for it and however long it took.
 #[derive(Serialize)]
 pub(super) struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]

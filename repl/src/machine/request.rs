@@ -11,7 +11,7 @@ const DEFAULT_SESSION: &str = "main";
 /// How long an answer is kept that is to be given once, if nothing is said.
 const TTL: Duration = Duration::from_secs(24 * 3600);
 
-/// What is to be run.
+/// A statement that is to be run.
 #[derive(Debug)]
 pub(super) struct Statement {
     pub(super) sql: String,

@@ -119,7 +119,7 @@ impl Closed {
     }
 }
 
-/// What a statement has given.
+/// The outcome of a statement, or the answer that was kept of it.
 enum Given {
     New(Outcome, Arc<Style>),
     /// The body of an answer, as it was written.

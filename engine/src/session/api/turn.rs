@@ -14,21 +14,16 @@ impl Connection {
     pub(crate) fn turn(&self, name: &[u8]) -> Result<Turn> {
         let (flight, limit) = self.single_flight()?;
         let begun = Instant::now();
-        loop {
-            let goes_on = || {
-                self.check_interrupt()?;
-                match limit.is_some_and(|limit| begun.elapsed() >= limit) {
-                    true => Err(sql_error!(
-                        LOCK_NOT_AVAILABLE,
-                        "canceling statement due to lock timeout"
-                    )),
-                    false => Ok(()),
-                }
-            };
-            if let Some(turn) = flight.enter(name.to_owned(), goes_on)? {
-                return Ok(turn);
+        flight.enter(name, || {
+            self.check_interrupt()?;
+            match limit.is_some_and(|limit| begun.elapsed() >= limit) {
+                true => Err(sql_error!(
+                    LOCK_NOT_AVAILABLE,
+                    "canceling statement due to lock timeout"
+                )),
+                false => Ok(()),
             }
-        }
+        })
     }
 
     /// Work that one thread does while others wait for it, and how long this session is willing to.

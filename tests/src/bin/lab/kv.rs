@@ -8,7 +8,7 @@
 //! again, by one thread and by two; in each round the stores take turns. A figure is the ratio of a peer's time to Remora's
 //! (above 1: Remora is faster), as the median over the rounds, with the least and the greatest. Calls of SQLite and redb are
 //! transactions of their own; two threads share a connection of SQLite's, because its tables in memory have one. moka is
-//! a cache: it has no transactions, and may forget.
+//! a cache: it has no transactions, may forget, and hands out copies of values; the others show them where they lie.
 //!
 //! The tool fails where SQLite's get by one thread takes less than four times Remora's.
 
