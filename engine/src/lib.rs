@@ -41,6 +41,7 @@
 //  0  error config stack
 //  1  notification LISTEN and NOTIFY: from commits to sessions
 //  1  activity     who runs what; interrupts
+//  1  limit        rate limits: what a key may take, and rows that say what it has
 //  1  function     types, casts, scalar and aggregate kernels
 //  2  system       tables that show the engine itself: columns and rows
 //  2  plan         expressions, logical and physical plans: data only
@@ -51,6 +52,7 @@
 //  6  database     the public handle
 //  7  kv           tables by key, without SQL
 //  8  once         requests that are done once
+//  8  queue        work queues, without SQL
 //  7  arrow internal testing    what is offered of others
 
 #[macro_use]
@@ -66,17 +68,21 @@ mod function;
 #[doc(hidden)]
 pub mod internal;
 pub mod kv;
+pub mod limit;
 mod notification;
 mod once;
 mod optimize;
 mod parse;
 mod plan;
+pub mod queue;
 mod session;
 mod stack;
 mod system;
 pub mod testing;
 
-pub use database::{Checkpoints, Damage, Database, MemoryLine, MemoryReport, Options, Verified};
+pub use database::{
+    Checkpoints, Damage, Database, Limiter, MemoryLine, MemoryReport, Options, Verified,
+};
 pub use error::{Error, Position, Result, state as sqlstate};
 pub use function::host_table::{
     ConstraintUsage, IndexConstraint, IndexConstraintOp, RowStream, VTab, VTabScan,

@@ -116,6 +116,7 @@ stories! {
     ranges_durable,
     ranges_made,
     ranges_made_durable,
+    rate_limits,
     read_by_template,
     records,
     regular_expressions,

@@ -2,14 +2,19 @@
 //! thread has (2 MiB), whoever compiled the engine.
 
 use remora::{Connection, Database, Options};
+use remora_tests::source::{read, root};
 use std::time::{Duration, Instant};
 
 /// How long a statement may take on a busy machine; most take some milliseconds.
 const TIME_MAX: Duration = Duration::from_secs(5);
 
 fn connect() -> Connection {
+    connect_within(256 << 20)
+}
+
+fn connect_within(budget: u64) -> Connection {
     let options = Options::new()
-        .max_memory(256 << 20)
+        .max_memory(budget)
         .statement_timeout(TIME_MAX);
     let database = Database::in_memory_with(options).expect("a database in memory");
     database.connect().expect("a connection")
@@ -97,6 +102,94 @@ fn what_is_too_much_is_an_error() {
         assert_eq!(found, expected, "{shown}");
         assert!(begin.elapsed() < TIME_MAX, "{shown}: {:?}", begin.elapsed());
     }
+}
+
+/// A statement for each line of the table in `docs/sql/limits.md`, by how the line begins, that goes one beyond.
+fn beyond(what: &str) -> Option<String> {
+    let nested = |before: &str, inner: &str, behind: &str, count: usize| {
+        format!(
+            "SELECT {}{inner}{}",
+            before.repeat(count),
+            behind.repeat(count)
+        )
+    };
+    let numbers = |count| list(count, ", ", |at| at.to_string());
+    let columns = |count| list(count, ", ", |at| format!("c{at} INT"));
+    Some(match what {
+        "brackets, calls" => nested("(", "1", ")", 201),
+        "operators in a chain" => format!("SELECT {}", list(1_002, " + ", |_| "1".to_owned())),
+        "levels of an expression" => nested("abs(", "1", ")", 260),
+        "`INTERSECT` and `EXCEPT`" => list(400, " EXCEPT ", |at| format!("SELECT {at}")),
+        "tables in one statement" => {
+            let tables = list(1_001, ", ", |at| format!("(SELECT 1) t{at}"));
+            format!("SELECT 1 FROM {tables}")
+        }
+        "calls of functions" => {
+            "CREATE OR REPLACE FUNCTION itself(n INT) RETURNS INT LANGUAGE SQL AS 'SELECT itself(n)'".to_owned()
+        }
+        "columns of a table" => format!("CREATE TABLE wide ({})", columns(1_601)),
+        "parameters of a statement" => {
+            let arguments = list(101, ", ", |_| "INT".to_owned());
+            format!("CREATE FUNCTION many({arguments}) RETURNS INT LANGUAGE SQL AS 'SELECT 1'")
+        }
+        "grouping sets" => {
+            let cube = format!("CUBE ({})", list(13, ", ", |_| "x".to_owned()));
+            format!("SELECT 1 FROM (SELECT 1 AS x) s GROUP BY {cube}")
+        }
+        "a value" => "SELECT repeat('x', 1073741824)".to_owned(),
+        "elements of an array" => "SELECT array_fill(0, ARRAY[134217728])".to_owned(),
+        "numbers in one text" => format!("SELECT sqids_encode({})", numbers(101)),
+        "levels of a JSON document" => format!("SELECT '{}'::json", "[".repeat(8_001)),
+        "bytes of a regular" => "SELECT 'a' ~ repeat('a', 65537)".to_owned(),
+        "steps of a search" => "SELECT repeat('ab', 30000) ~ '(a*b*a*b*)*\\1c'".to_owned(),
+        "bytes of a text that is a name" => "SELECT nextval(repeat('x', 65537))".to_owned(),
+        "bytes of a number in" => "SELECT base62_decode(repeat('0', 65537))".to_owned(),
+        "bytes of a path" => "SELECT jsonb_path_query('1', ('$' || repeat('.a', 600000))::jsonpath)".to_owned(),
+        "rows of a `WITH" => {
+            "SELECT n || repeat('x', 1000) AS v FROM generate_series(1, 400000) AS g (n) ORDER BY v".to_owned()
+        }
+        "characters of a" => "CREATE TABLE t (v VARCHAR(10485761))".to_owned(),
+        _ => return None,
+    })
+}
+
+/// Lines that no statement of some seconds can go beyond: a million rows that refer to each other.
+const TAKE_LONG: [&str; 1] = ["actions of foreign keys"];
+
+#[test]
+fn the_page_says_what_each_bound_is_and_what_comes_beyond_it() {
+    let conn = connect();
+    conn.execute_batch("CREATE FUNCTION itself(n INT) RETURNS INT LANGUAGE SQL AS 'SELECT 1'")
+        .expect("a function");
+    let page = read(&root().join("docs/sql/limits.md"));
+    let table = page.split("## What a statement may be").nth(1);
+    let lines = table.expect("the table of bounds").lines();
+    let cells = lines.filter_map(|line| {
+        let cells: Vec<&str> = line.strip_prefix("| ")?.split(" | ").collect();
+        (cells.len() == 3 && cells[0] != "what").then_some(cells)
+    });
+    let mut count = 0;
+    for cells in cells {
+        let what = cells[0];
+        let begins = |known: &&str| what.starts_with(known);
+        if TAKE_LONG.iter().any(begins) {
+            continue;
+        }
+        let words: Vec<usize> = what.match_indices(' ').map(|(at, _)| at).collect();
+        let story = words.iter().chain([&what.len()]).find_map(|end| {
+            let known = what[..*end].trim_end_matches([',', ';']);
+            beyond(known)
+        });
+        let sql = story.unwrap_or_else(|| panic!("no statement goes beyond: {what}"));
+        let found = outcome(&conn, &sql);
+        assert!(
+            cells[2].contains(&found),
+            "{what}: {found}, not {}",
+            cells[2]
+        );
+        count += 1;
+    }
+    assert!(count >= 16, "{count} lines");
 }
 
 /// Near the limits, where a level more would be refused: it runs, or is refused, and no stack overflows.
@@ -243,7 +336,8 @@ fn what_is_rewritten_often_takes_no_longer_than_it_is_long() {
 /// many terms some eight times as long.
 #[test]
 fn a_hundred_thousand_terms_are_parsed_bound_and_planned() {
-    let conn = connect();
+    // The text's tokens and its plan take some 300 MB.
+    let conn = connect_within(1 << 30);
     conn.execute_batch(
         "CREATE TABLE t (id INT PRIMARY KEY, x INT, y INT, s TEXT); CREATE INDEX t_y ON t (y);
          INSERT INTO t SELECT n, n % 10, n, 'n' || n FROM generate_series(1, 20) AS g(n)",

@@ -18,18 +18,23 @@
 //! - What is read of a session that goes on meanwhile is true word by word, not as a whole.
 //! - A statement's text is copied once, when it is prepared, and clipped.
 
+mod backoff;
 mod clock;
 mod conflicts;
 mod interrupt;
 mod plan_cache;
 mod record;
+mod relief;
 mod texts;
 
+pub(crate) use backoff::Backoff;
+pub use backoff::RetryLimit;
 pub(crate) use clock::about_now;
 pub(crate) use conflicts::{Conflicts, Raised, Rival};
 pub(crate) use interrupt::{Interrupt, Request};
 pub(crate) use plan_cache::{PlanCacheCounts, PlanCacheUse};
 pub(crate) use record::{Block, SessionRecord};
+pub(crate) use relief::{Reliefs, relieved};
 pub(crate) use texts::TEXT_BYTES_MAX;
 
 use parking_lot::Mutex;

@@ -408,6 +408,8 @@ struct Context<'s> {
     places: HashMap<usize, Option<Position>>,
     /// Calls of table functions found so far.
     sets: Vec<table_function::SetCall>,
+    /// Records found so far that are computed once for each row, however many of their fields are shown.
+    records: Vec<(usize, Expr)>,
     /// Calls of `grouping` found so far.
     groupings: Vec<grouping_sets::GroupingCall>,
     /// Direct arguments of aggregates of ordered sets: they are the same for a group.
@@ -488,6 +490,7 @@ impl<'s> Context<'s> {
             in_window: None,
             places: HashMap::new(),
             sets: Vec::new(),
+            records: Vec::new(),
             groupings: Vec::new(),
             direct: Vec::new(),
         }

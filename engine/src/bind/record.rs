@@ -10,6 +10,7 @@ use crate::error::{Error, Position, Result, state};
 use crate::function::element_of;
 use crate::function::record::{RECORD_AS, RECORD_FIELD, RECORD_OF, RECORD_TESTS};
 use crate::parse::{STAR, place, refuse};
+use crate::plan::logical::Logical;
 use crate::plan::{Expr, ExprKind};
 use remora_storage::value::{
     ElementType, PackedType, RECORD_FIELDS_MAX, RecordField, RecordType, SqlRecord,
@@ -323,6 +324,35 @@ impl<'a> Binder<'a> {
             }
             _ => Ok(None),
         }
+    }
+
+    /// The record of a select list of which all fields are shown; where it may be another one each time it is computed, a column
+    /// that has it.
+    pub(super) fn computed_once(&mut self, record: Bound, cx: &mut Context<'_>) -> Bound {
+        match record {
+            Bound::Typed(record)
+                if !record.is_stable()
+                    && cx.clause == Clause::Select
+                    && cx.aggregates.is_some() =>
+            {
+                let column = self.columns.add_for("record", &record);
+                let whole = Expr::column(column, record.data_type);
+                cx.records.push((column, record));
+                Bound::Typed(whole)
+            }
+            other => other,
+        }
+    }
+
+    /// The rows with the records that are computed once for each of them.
+    pub(super) fn with_records(&self, plan: Logical, records: Vec<(usize, Expr)>) -> Logical {
+        if records.is_empty() {
+            return plan;
+        }
+        let passed = plan.columns().into_iter();
+        let passed = passed.map(|column| (column, self.columns.expr(column)));
+        let exprs = passed.chain(records).collect();
+        plan.project(exprs)
     }
 
     /// A record with another value for a field of it.

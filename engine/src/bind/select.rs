@@ -196,6 +196,7 @@ impl<'a> Binder<'a> {
         cx: &mut Context<'_>,
     ) -> Result<()> {
         if let Some(record) = self.starred(syntax, cx)? {
+            let record = self.computed_once(record, cx);
             for (name, value) in self.all_fields(record, start(syntax))? {
                 self.push_item(name, value, None, items);
             }
@@ -259,7 +260,7 @@ impl<'a> Binder<'a> {
             let sets = std::mem::take(&mut cx.sets);
             let windows = cx.windows.take().unwrap_or_default();
             plan = windows.plan(plan, sorted_by(keys, items), &mut self.columns);
-            return Ok(project_sets(plan, sets));
+            return Ok(self.with_records(project_sets(plan, sets), cx.records));
         }
         if groups.exprs.is_empty() && groups.sets.is_none() && aggregates.is_empty() {
             // A group of all rows, of which nothing is asked: none of them is read.
@@ -269,6 +270,7 @@ impl<'a> Binder<'a> {
         plan = project_sets(plan, grouped_sets(&groups.exprs, &mut cx)?);
         let mut grouping = Grouping::new(groups, &mut cx, (&plan, self.keyless), &mut self.columns);
         let mut sets = std::mem::take(&mut cx.sets);
+        let mut records = std::mem::take(&mut cx.records);
         let mut windows = cx.windows.take().unwrap_or_default();
         windows.rewrite(&mut |expr| grouping.rewrite(expr, &mut self.columns))?;
         for expr in &mut items.exprs {
@@ -283,7 +285,12 @@ impl<'a> Binder<'a> {
             Some(having) => Some(grouping.rewrite(having, &mut self.columns)?),
             None => None,
         };
-        for argument in sets.iter_mut().flat_map(SetCall::arguments) {
+        let records_found = records.iter_mut().map(|(_, record)| record);
+        for argument in sets
+            .iter_mut()
+            .flat_map(SetCall::arguments)
+            .chain(records_found)
+        {
             *argument = grouping.rewrite(argument.clone(), &mut self.columns)?;
         }
         for direct in std::mem::take(&mut cx.direct) {
@@ -300,7 +307,7 @@ impl<'a> Binder<'a> {
             plan = filter(plan, predicate);
         }
         plan = windows.plan(plan, sorted_by(keys, items), &mut self.columns);
-        Ok(project_sets(plan, sets))
+        Ok(self.with_records(project_sets(plan, sets), records))
     }
 
     /// The select list, DISTINCT and ORDER BY of a relation whose outputs are shown.

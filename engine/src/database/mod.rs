@@ -3,14 +3,19 @@
 mod checkpoints;
 mod copies;
 mod functions;
+mod handle_states;
 mod lanes;
+mod limiter;
 mod options;
 mod verify;
 
 pub use checkpoints::Checkpoints;
 pub(crate) use lanes::Lanes;
+pub use limiter::Limiter;
 pub use options::Options;
 pub use verify::{Damage, Verified};
+
+use handle_states::HandleStates;
 
 use crate::activity::Opening;
 use crate::error::Result;
@@ -44,6 +49,7 @@ pub struct Database {
     store: Store,
     origin: Arc<Origin>,
     sessions: Arc<Sessions>,
+    handle_states: Arc<HandleStates>,
 }
 
 /// Where a database came from.
@@ -119,6 +125,7 @@ impl Database {
                 recovery,
             }),
             sessions,
+            handle_states: Arc::default(),
         })
     }
 

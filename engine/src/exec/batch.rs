@@ -117,15 +117,23 @@ fn is_sparse(buffers: &[arrow_buffer::Buffer], used: usize) -> bool {
 /// Bytes that an array's values stand for.
 pub(crate) fn array_bytes(array: &ArrayRef) -> usize {
     let nulls = array.nulls().map_or(0, |_| array.len().div_ceil(8));
-    // Of views, the low half of the low word is the length; longer than 12, it is stored apart.
-    let views = |views: &[u128]| {
+    // Of views, the low half of the low word is the length; longer than 12, it is stored apart. Several can show the
+    // same bytes: there are no more of these than buffers hold.
+    let views = |views: &[u128], buffers: &[arrow_buffer::Buffer]| {
         let apart = views.iter().map(|view| *view as u32 as usize);
-        16 * views.len() + apart.filter(|length| *length > 12).sum::<usize>()
+        let apart: usize = apart.filter(|length| *length > 12).sum();
+        16 * views.len() + apart.min(buffers.iter().map(arrow_buffer::Buffer::len).sum())
     };
     let values = match array.data_type() {
         ArrowType::Boolean => array.len().div_ceil(8),
-        ArrowType::Utf8View => views(array.as_string_view().views()),
-        ArrowType::BinaryView => views(array.as_binary_view().views()),
+        ArrowType::Utf8View => {
+            let strings = array.as_string_view();
+            views(strings.views(), strings.data_buffers())
+        }
+        ArrowType::BinaryView => {
+            let bytes = array.as_binary_view();
+            views(bytes.views(), bytes.data_buffers())
+        }
         ArrowType::FixedSizeBinary(width) => array.len() * *width as usize,
         other => array.len() * other.primitive_width().unwrap_or(16),
     };

@@ -47,7 +47,7 @@ impl Cursor {
         view: ReadView,
         context: &ExecContext,
     ) -> Result<Self> {
-        let context = context.reading();
+        let context = context.reading().with_own_memory();
         Ok(Self {
             recording: view.is_recording().then(|| view.clone()),
             pipeline: compile(plan, &view, &context)?,
@@ -74,7 +74,7 @@ impl Cursor {
         Ok(Self {
             pipeline: kept(&mut rows, context)?,
             schema,
-            context: context.reading(),
+            context: context.reading().with_own_memory(),
             held: Held::default(),
             // All has been read.
             recording: None,
@@ -86,7 +86,7 @@ impl Cursor {
         Self {
             pipeline: Pipeline::new(rows),
             schema,
-            context: context.reading(),
+            context: context.reading().with_own_memory(),
             held: Held::default(),
             recording: None,
         }

@@ -6,11 +6,10 @@
 //! queries work on a full database.
 
 use super::ExecContext;
+use crate::activity::relieved;
 use crate::error::Result;
-use remora_storage::pool::{Claim, Ledger, Owner, Reservation};
+use remora_storage::pool::{Claim, Owner, Reservation};
 
-/// How often memory is freed for one request.
-const RELIEFS_MAX: u32 = 6;
 /// The reservation grows by at least this much.
 const STEP: usize = 64 << 10;
 
@@ -56,7 +55,7 @@ impl Held {
             true => context.claim,
             false => Claim::Ordinary,
         };
-        relieved(context, || reservation.resize_for(claim, wanted))
+        relieved(&context.ledger, || reservation.resize_for(claim, wanted))
     }
 
     /// Makes sure that `more` bytes beside those held are reserved.
@@ -70,62 +69,6 @@ impl Held {
         if let Some(reservation) = &mut self.reservation {
             reservation.shrink(bytes.next_multiple_of(STEP) as u64);
         }
-    }
-}
-
-/// Runs a change of a row, or a reservation, which fails without a trace; again once memory was freed for it.
-#[inline]
-pub(crate) fn relieved<T>(
-    context: &ExecContext,
-    mut change: impl FnMut() -> remora_storage::Result<T>,
-) -> Result<T> {
-    match change() {
-        Err(remora_storage::Error::OutOfMemory { wanted, .. }) => again(context, wanted, change),
-        other => Ok(other?),
-    }
-}
-
-#[cold]
-fn again<T>(
-    context: &ExecContext,
-    wanted: u64,
-    mut change: impl FnMut() -> remora_storage::Result<T>,
-) -> Result<T> {
-    let (mut wanted, mut reliefs) = (wanted, Reliefs::default());
-    while reliefs.free(&context.ledger, wanted, |wanted| {
-        context.ledger.relieve(wanted)
-    }) {
-        match change() {
-            // Other threads took it.
-            Err(remora_storage::Error::OutOfMemory { wanted: more, .. }) => wanted = more,
-            other => return Ok(other?),
-        }
-    }
-    Ok(change()?)
-}
-
-/// The times that memory was freed for one request.
-#[derive(Default)]
-pub(crate) struct Reliefs(u32);
-
-impl Reliefs {
-    /// Frees memory for a request that was refused. Returns whether it may be tried again.
-    ///
-    /// Each time more is freed than before, in the end all that can be: the collector and other threads take memory
-    /// meanwhile, and the request must not depend on who is first.
-    pub(crate) fn free(
-        &mut self,
-        ledger: &Ledger,
-        wanted: u64,
-        relieve: impl Fn(u64) -> bool,
-    ) -> bool {
-        let beside = match self.0 {
-            0 => 0,
-            RELIEFS_MAX.. => return false,
-            times => ledger.budget() >> (RELIEFS_MAX - 1 - times),
-        };
-        self.0 += 1;
-        relieve(wanted.saturating_add(beside)) || beside > 0 && relieve(wanted)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::plan::physical::PhysicalPlan;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Where a statement that is measured counts.
+/// Where a statement that is measured counts. Nothing of it is in the code of other statements, which ask for it alone.
 #[derive(Clone, Debug)]
 pub(crate) struct Profiling {
     all: Arc<Profile>,
@@ -24,11 +24,15 @@ impl Profiling {
     }
 
     /// The numbers of a node.
+    #[cold]
+    #[inline(never)]
     pub(super) fn of(&self, plan: &PhysicalPlan) -> Arc<NodeProfile> {
         self.all.node(plan)
     }
 
     /// The node that runs holds so many bytes.
+    #[cold]
+    #[inline(never)]
     pub(super) fn holds(&self, bytes: usize) {
         if let Some(node) = &self.node {
             node.holds(bytes);
@@ -36,6 +40,8 @@ impl Profiling {
     }
 
     /// The node that runs has come to so many blocks, and has looked into so many.
+    #[cold]
+    #[inline(never)]
     pub(super) fn passed(&self, blocks: (u64, u64)) {
         if let Some(node) = &self.node {
             node.passed(blocks);
@@ -52,6 +58,8 @@ pub(super) struct Metered<'t> {
 }
 
 impl<'t> Metered<'t> {
+    #[cold]
+    #[inline(never)]
     pub(super) fn new(pipeline: Pipeline<'t>, node: Arc<NodeProfile>) -> Self {
         Self {
             pipeline,
@@ -65,7 +73,7 @@ impl Source for Metered<'_> {
     fn next(&mut self, context: &ExecContext) -> Result<Option<Batch>> {
         let mut context = context.clone();
         if let Some(profiling) = &mut context.profiling {
-            profiling.node = Some(Arc::clone(&self.node));
+            Arc::make_mut(profiling).node = Some(Arc::clone(&self.node));
         }
         let is_first = !std::mem::replace(&mut self.begun, true);
         if is_first {

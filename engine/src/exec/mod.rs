@@ -33,13 +33,15 @@
 //!   kept; a refusal ends the statement with 53200 and everything is given back on drop.
 //! - Interruption: every pipeline step and every loop over more than a batch asks
 //!   `ExecContext::check`; 57014 ends the statement.
-//! - No batch between operators is empty, and none has much more than `BATCH_ROWS` rows.
+//! - No batch between operators is empty, and none has much more than `BATCH_ROWS` rows. Where functions make
+//!   long values, batches are cut by bytes, too (`cut`).
 
 mod aggregate;
 mod batch;
 mod compile;
 mod copy;
 mod cursor;
+mod cut;
 mod ddl;
 mod dml;
 mod eval;
@@ -69,7 +71,6 @@ pub(crate) use ddl::alter::{alter_table, before_index, structure};
 pub(crate) use ddl::sequence::alter_sequence;
 pub(crate) use dml::{Changes, Shown, delete, empty, insert, merge, sweep, truncate, update};
 pub(crate) use memory::Held;
-pub(crate) use memory::Reliefs;
 pub(crate) use meter::Profiling;
 pub(crate) use planner::{Planner, TableRules};
 pub(crate) use point::{PointRows, lock_point, point_select};
@@ -81,7 +82,7 @@ pub(crate) use set::with::{Changing, Parts};
 pub(crate) use transaction::Transaction;
 
 use crate::error::{Error, Result};
-use crate::function::EvalContext;
+use crate::function::{EvalContext, MemoryTracker};
 use remora_storage::Value;
 use remora_storage::pool::{Claim, Ledger};
 use std::sync::Arc;
@@ -104,7 +105,7 @@ pub(crate) struct ExecContext {
     /// The parts of the statement, if it has any.
     pub with: Option<Arc<Parts>>,
     /// Where it counts what it does, if that is asked for.
-    pub profiling: Option<Profiling>,
+    pub profiling: Option<Arc<Profiling>>,
     /// Plans triggers and rules of tables that the statement turns out to need.
     pub planner: Arc<dyn Planner>,
     /// How many triggers it is run by, one within the other.
@@ -118,6 +119,12 @@ impl ExecContext {
             claim: Claim::Small,
             ..self.clone()
         }
+    }
+
+    /// Itself with an account of its own of the values that functions make.
+    fn with_own_memory(mut self) -> Self {
+        self.eval.memory = MemoryTracker::new(&self.ledger);
+        self
     }
 
     /// The same for what a trigger does.

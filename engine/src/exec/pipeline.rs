@@ -19,12 +19,14 @@
 //! again, where all of its parts can be: see [`Pipeline::restart`].
 //!
 //! Invariants
-//! - At most one batch is pending at each operator.
+//! - At most one batch is pending at each operator, and the rest of one that was cut for it.
 //! - After [`Step::Last`] nothing above that operator runs again: LIMIT stops the scan.
 
 use super::ExecContext;
 use super::batch::Batch;
+use super::cut::Cut;
 use crate::error::Result;
+use crate::function::MemoryTracker;
 use crate::stack::with_room_left;
 use std::fmt::{self, Debug, Formatter};
 
@@ -51,7 +53,8 @@ pub(crate) trait Source: Debug + Send {
 
 /// What batches flow through.
 pub(crate) trait Operator: Debug + Send {
-    /// Takes a batch, or goes on with the one that it said [`Step::More`] of.
+    /// Takes a batch, or goes on with the one that it said [`Step::More`] of. Where it fails because the batch is to
+    /// be cut (see [`super::cut`]), it is as it was before, and is given a piece.
     fn push(&mut self, input: &Batch, context: &ExecContext) -> Result<Step>;
 
     /// As [`Source::restart`].
@@ -75,11 +78,72 @@ pub(crate) trait Sink: Debug + Send {
 #[derive(Debug)]
 pub(crate) struct Pipeline<'t> {
     source: Box<dyn Source + 't>,
-    operators: Vec<Box<dyn Operator + 't>>,
-    /// One an operator: the batch of which it has more to give.
-    pending: Vec<Option<Batch>>,
+    stages: Vec<Stage<'t>>,
     /// Whether the source is at its end or no longer wanted.
     ended: bool,
+    /// The level of the values of functions before its first batch.
+    level: Option<u64>,
+}
+
+/// An operator and what waits for it.
+#[derive(Debug)]
+struct Stage<'t> {
+    operator: Box<dyn Operator + 't>,
+    /// The batch of which it has more to give.
+    pending: Option<Batch>,
+    /// The part that was cut off its last batch, and is its next.
+    rest: Option<Batch>,
+    cut: Cut,
+    /// The levels of the values of functions before its last batch, and when the operator had taken it.
+    before: u64,
+    after: u64,
+}
+
+impl Stage<'_> {
+    fn is_waiting(&self) -> bool {
+        self.pending.is_some() || self.rest.is_some()
+    }
+
+    /// The batch that it goes on with. What was made below it of its last output is gone.
+    fn take_waiting(&mut self, memory: &MemoryTracker) -> Option<Batch> {
+        if let Some(batch) = self.pending.take() {
+            memory.back_to(self.after);
+            return Some(batch);
+        }
+        memory.back_to(self.before);
+        self.rest.take()
+    }
+
+    fn clear(&mut self) {
+        (self.pending, self.rest) = (None, None);
+    }
+
+    /// Has the operator take the batch, or as much of it as is not too much at a time. Returns what was taken, too.
+    fn push(&mut self, whole: Batch, context: &ExecContext) -> Result<(Batch, Step)> {
+        let memory = &context.eval.memory;
+        self.before = memory.level();
+        loop {
+            let rows = self.cut.rows().min(whole.rows);
+            let piece = match rows == whole.rows {
+                true => whole.clone(),
+                false => whole.slice(0, rows),
+            };
+            match self.operator.push(&piece, context) {
+                Err(_) if rows > 1 && memory.take_cut() => {
+                    memory.back_to(self.before);
+                    context.check()?;
+                    self.cut.failed(rows);
+                }
+                step => {
+                    self.cut.succeeded();
+                    self.after = memory.level();
+                    let rest = whole.rows - rows;
+                    self.rest = (rest > 0).then(|| whole.slice(rows, rest));
+                    return Ok((piece, step?));
+                }
+            }
+        }
+    }
 }
 
 impl<'t> Pipeline<'t> {
@@ -87,17 +151,23 @@ impl<'t> Pipeline<'t> {
     pub(crate) fn new(source: impl Source + 't) -> Self {
         Self {
             source: Box::new(source),
-            operators: Vec::new(),
-            pending: Vec::new(),
+            stages: Vec::new(),
             ended: false,
+            level: None,
         }
     }
 
     /// The same with one more operator at its end.
     #[must_use]
     pub(crate) fn with(mut self, operator: impl Operator + 't) -> Self {
-        self.operators.push(Box::new(operator));
-        self.pending.push(None);
+        self.stages.push(Stage {
+            operator: Box::new(operator),
+            pending: None,
+            rest: None,
+            cut: Cut::default(),
+            before: 0,
+            after: 0,
+        });
         self
     }
 
@@ -105,11 +175,16 @@ impl<'t> Pipeline<'t> {
     pub(crate) fn next(&mut self, context: &ExecContext) -> Result<Option<Batch>> {
         loop {
             context.check()?;
-            let resumed = self.pending.iter().rposition(Option::is_some);
+            let resumed = self.stages.iter().rposition(Stage::is_waiting);
             let (at, batch) = match resumed {
-                Some(at) => (at, self.pending[at].take()),
+                Some(at) => (at, self.stages[at].take_waiting(&context.eval.memory)),
                 None if self.ended => (0, None),
-                None => (0, self.source.next(context)?),
+                None => {
+                    // All that was made of the batch before is gone, or has been kept and reserved.
+                    let memory = &context.eval.memory;
+                    memory.back_to(*self.level.get_or_insert_with(|| memory.level()));
+                    (0, self.source.next(context)?)
+                }
             };
             let Some(batch) = batch else {
                 self.ended = true;
@@ -128,13 +203,14 @@ impl<'t> Pipeline<'t> {
     /// # Errors
     /// Errors of expressions that are evaluated when a pipeline is compiled, such as LIMIT.
     pub(crate) fn restart(&mut self, context: &ExecContext) -> Result<bool> {
-        self.pending.fill(None);
+        self.stages.iter_mut().for_each(Stage::clear);
         self.ended = false;
+        self.level = None;
         if !self.source.restart(context)? {
             return Ok(false);
         }
-        for operator in &mut self.operators {
-            if !operator.restart(context)? {
+        for stage in &mut self.stages {
+            if !stage.operator.restart(context)? {
                 return Ok(false);
             }
         }
@@ -143,18 +219,19 @@ impl<'t> Pipeline<'t> {
 
     /// Pushes a batch through the operators from `at` on.
     fn push(&mut self, at: usize, mut batch: Batch, context: &ExecContext) -> Result<Batch> {
-        for position in at..self.operators.len() {
+        for position in at..self.stages.len() {
             if batch.rows == 0 {
                 break;
             }
-            batch = match self.operators[position].push(&batch, context)? {
+            let (taken, step) = self.stages[position].push(batch, context)?;
+            batch = match step {
                 Step::Done(output) => output,
                 Step::More(output) => {
-                    self.pending[position] = Some(batch);
+                    self.stages[position].pending = Some(taken);
                     output
                 }
                 Step::Last(output) => {
-                    self.pending[..=position].fill(None);
+                    self.stages[..=position].iter_mut().for_each(Stage::clear);
                     self.ended = true;
                     output
                 }

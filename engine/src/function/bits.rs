@@ -2,10 +2,11 @@
 //!
 //! A value is held as the characters `0` and `1`, so that it compares, is cut and is put together as bytes are.
 
+use super::check_size;
 use super::kernel::function;
 use super::native::{self, Integer, SqlType};
-use super::string::check_size;
-use super::{EvalContext, Overload};
+use super::string::Finder;
+use super::{EvalContext, Overload, Work, joined, pieces};
 use crate::error::{Error, Result};
 use remora_storage::value::PackedType;
 use remora_storage::{DataType, Value, ValueRef};
@@ -22,7 +23,7 @@ pub(crate) fn owned(bits: Vec<u8>) -> Value {
 ///
 /// # Errors
 /// 22P02.
-pub(crate) fn parse(text: &str) -> Result<Vec<u8>> {
+pub(crate) fn parse(text: &str, work: &Work<'_>) -> Result<Vec<u8>> {
     let refuse = |digit: char, kind: &str| {
         sql_error!(
             INVALID_TEXT_REPRESENTATION,
@@ -33,6 +34,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<u8>> {
         check_size(digits.len().checked_mul(4))?;
         let mut bits = Vec::with_capacity(digits.len() * 4);
         for digit in digits.chars() {
+            work.spend(4)?;
             let value = digit
                 .to_digit(16)
                 .ok_or_else(|| refuse(digit, "hexadecimal"))?;
@@ -41,10 +43,13 @@ pub(crate) fn parse(text: &str) -> Result<Vec<u8>> {
         return Ok(bits);
     }
     let digits = text.strip_prefix(['b', 'B']).unwrap_or(text);
-    match digits.chars().find(|digit| !matches!(digit, '0' | '1')) {
-        Some(digit) => Err(refuse(digit, "binary")),
-        None => Ok(digits.as_bytes().to_vec()),
+    for piece in pieces(digits) {
+        work.spend(piece.len())?;
+        if let Some(digit) = piece.chars().find(|digit| !matches!(digit, '0' | '1')) {
+            return Err(refuse(digit, "binary"));
+        }
     }
+    Ok(digits.as_bytes().to_vec())
 }
 
 /// Bits as a type holds them: cut or filled up with zeros at the end where the cast is explicit.
@@ -145,9 +150,8 @@ fn shift(bits: &[u8], distance: i64) -> Vec<u8> {
     }
 }
 
-fn join(a: &[u8], b: &[u8]) -> Result<Vec<u8>> {
-    check_size(a.len().checked_add(b.len()))?;
-    Ok([a, b].concat())
+fn join(context: &EvalContext, a: &[u8], b: &[u8]) -> Result<Vec<u8>> {
+    joined([a, b].into_iter(), context)
 }
 
 fn negative_length() -> Error {
@@ -169,30 +173,35 @@ fn part(bits: &[u8], start: i32, count: i32) -> Result<Vec<u8>> {
     Ok(between(bits, start, start + i64::from(count)).to_vec())
 }
 
-fn position(bits: &[u8], part: &[u8]) -> i32 {
+fn position(context: &EvalContext, bits: &[u8], part: &[u8]) -> Result<i32> {
     if part.is_empty() {
-        return i32::from(!bits.is_empty());
+        return Ok(i32::from(!bits.is_empty()));
     }
-    let found = bits.windows(part.len()).position(|window| window == part);
-    found.map_or(0, |at| at as i32 + 1)
+    let found = Finder::of(part).find(bits, 0, &Work::new(context))?;
+    Ok(found.map_or(0, |at| at as i32 + 1))
 }
 
-fn overlay(bits: &[u8], new: &[u8], start: i32, count: i64) -> Result<Vec<u8>> {
+fn overlay(
+    context: &EvalContext,
+    bits: &[u8],
+    new: &[u8],
+    start: i32,
+    count: i64,
+) -> Result<Vec<u8>> {
     if start <= 0 || count < 0 {
         return Err(negative_length());
     }
     let start = i64::from(start);
     let before = between(bits, 1, start);
     let after = between(bits, start.saturating_add(count), i64::MAX);
-    check_size((before.len() + after.len()).checked_add(new.len()))?;
-    Ok([before, new, after].concat())
+    joined([before, new, after].into_iter(), context)
 }
 
 /// `overlay` with the count, which is one argument more than [`function!`] unpacks.
-fn overlay_for(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+fn overlay_for(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
     let (bits, new) = (native::Bit::of(arguments[0]), native::Bit::of(arguments[1]));
     let (start, count) = (Integer::of(arguments[2]), Integer::of(arguments[3]));
-    overlay(bits, new, start, count.into()).map(owned)
+    overlay(context, bits, new, start, count.into()).map(owned)
 }
 
 fn place(bits: &[u8], at: i32) -> Result<usize> {
@@ -228,7 +237,7 @@ static OPERATORS: &[Overload] = &[
         |bits: &[u8], by| Ok(shift(bits, i64::from(by)))),
     function!(">>"(Bit, Integer) -> Bit, "Bits moved to the right.",
         |bits: &[u8], by| Ok(shift(bits, -i64::from(by)))),
-    function!("||"(VarBit, VarBit) -> VarBit, "One after the other.", join),
+    function!(patient "||"(VarBit, VarBit) -> VarBit, "One after the other.", join),
 ];
 
 static PARTS: &[Overload] = &[
@@ -241,10 +250,9 @@ static PARTS: &[Overload] = &[
     function!("substring"(Bit, Integer) -> Bit, "From a position on.",
         |bits: &[u8], start| Ok(between(bits, i64::from(start), i64::MAX).to_vec())),
     function!("substring"(Bit, Integer, Integer) -> Bit, "So many from a position on.", part),
-    function!("position"(Bit, Bit) -> Integer, "Where the second begins in the first.",
-        |bits, part| Ok(position(bits, part))),
-    function!("overlay"(Bit, Bit, Integer) -> Bit, "A part replaced.",
-        |bits: &[u8], new: &[u8], start| overlay(bits, new, start, new.len() as i64)),
+    function!(patient "position"(Bit, Bit) -> Integer, "Where the second begins in the first.", position),
+    function!(patient "overlay"(Bit, Bit, Integer) -> Bit, "A part replaced.",
+        |context, bits: &[u8], new: &[u8], start| overlay(context, bits, new, start, new.len() as i64)),
     function!(strict row "overlay"(Bit, Bit, Integer, Integer) -> Bit, "A part replaced.",
         overlay_for),
     function!("get_bit"(Bit, Integer) -> Integer, "The bit at a place, from 0.",
@@ -280,8 +288,9 @@ mod tests {
 
     #[test]
     fn what_is_no_digit_is_refused() {
-        assert_eq!(parse("x1F").unwrap(), b"00011111");
-        assert_eq!(parse("102").unwrap_err().sqlstate(), "22P02");
-        assert_eq!(parse("xG").unwrap_err().sqlstate(), "22P02");
+        let read = |text| parse(text, &Work::unasked());
+        assert_eq!(read("x1F").unwrap(), b"00011111");
+        assert_eq!(read("102").unwrap_err().sqlstate(), "22P02");
+        assert_eq!(read("xG").unwrap_err().sqlstate(), "22P02");
     }
 }

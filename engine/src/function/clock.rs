@@ -10,7 +10,7 @@ use super::calendar::{
 use super::kernel::function;
 use super::native::{self, SqlType};
 use super::to_char::zoned;
-use super::{EvalContext, Overload};
+use super::{EvalContext, Overload, Work};
 use crate::error::{Error, Result, state};
 use remora_storage::{Interval, Value, ValueRef};
 use std::time::{Duration, Instant};
@@ -47,7 +47,7 @@ static NOW: &[Overload] = &[
 fn time_of_day(context: &EvalContext) -> Result<String> {
     let now = context.clock.now();
     let template = "Dy Mon DD HH24:MI:SS.US YYYY TZ";
-    let shown = zoned(now, template, &context.style().zone)?;
+    let shown = zoned(now, template, &context.style().zone, &Work::new(context))?;
     Ok(shown.unwrap_or_default())
 }
 

@@ -6,11 +6,12 @@
 //! A collation that an expression says itself is a call, too, which gives what it is given: so it is known to whoever
 //! reads the expression.
 
+use super::array::{builder_of, push};
 use super::generic::Pattern;
 use super::kernel::function;
-use super::{GenericCall, Overload};
+use super::string::lower;
+use super::{EvalContext, GenericCall, Overload, Work};
 use crate::error::Result;
-use remora_storage::value::ElementType;
 use remora_storage::{DataType, Value, ValueRef};
 
 /// What two texts are compared by.
@@ -27,39 +28,45 @@ pub(crate) const COLLATE: &str = "collate";
 /// Between key and text: below all that a text can have.
 const SEPARATOR: char = '\0';
 
-fn key(text: &str) -> String {
-    text.to_lowercase()
-}
-
 fn keys(call: &GenericCall<'_>) -> Result<Value> {
     let Some(array) = call.values[0].as_array() else {
         return Ok(Value::Null);
     };
-    let keys = array.iter().map(|element| match element {
-        ValueRef::Text(text) => Value::Text(key(text)),
-        other => other.to_owned(),
-    });
-    let keys: Vec<Value> = keys.collect();
-    let keys = keys.iter().map(Value::as_ref);
-    let element = ElementType::new(array.element_type());
-    Ok(element.map_or(Value::Null, |element| Value::array(element, keys)))
+    let mut keys = builder_of(call.returns)?;
+    let work = Work::new(call.context);
+    for element in array.iter() {
+        match element {
+            ValueRef::Text(text) => {
+                let key = lower(call.context, text)?;
+                push(&mut keys, ValueRef::Text(&key), &work)?;
+            }
+            other => push(&mut keys, other, &work)?,
+        }
+    }
+    Ok(keys.finish_list())
 }
 
-fn pair(text: &str) -> String {
-    format!("{}{SEPARATOR}{text}", key(text))
+fn pair(context: &EvalContext, text: &str) -> Result<String> {
+    let mut pair = lower(context, text)?;
+    pair.push(SEPARATOR);
+    pair.push_str(text);
+    Ok(pair)
 }
 
-fn of_pair(pair: &str) -> String {
-    let mut texts = pair.match_indices(SEPARATOR).map(|(at, _)| &pair[at + 1..]);
-    let whole = |text: &&str| key(text).len() + 1 + text.len() == pair.len();
-    texts.find(whole).unwrap_or_default().to_owned()
+fn of_pair(context: &EvalContext, pair: &str) -> Result<String> {
+    for (at, _) in pair.match_indices(SEPARATOR) {
+        let (key, text) = (&pair[..at], &pair[at + 1..]);
+        if lower(context, text)?.len() == key.len() {
+            return Ok(text.to_owned());
+        }
+    }
+    Ok(String::new())
 }
 
 static FOLDS: &[Overload] = &[
-    function!("nocase_key"(Text) -> Text, "What the collation nocase compares.", |s: &str| Ok(key(s))),
-    function!("nocase_pair"(Text) -> Text, "What the collation nocase compares, and the text.",
-        |s: &str| Ok(pair(s))),
-    function!("nocase_of_pair"(Text) -> Text, "The text of such a pair.", |s: &str| Ok(of_pair(s))),
+    function!(patient "nocase_key"(Text) -> Text, "What the collation nocase compares.", lower),
+    function!(patient "nocase_pair"(Text) -> Text, "What the collation nocase compares, and the text.", pair),
+    function!(patient "nocase_of_pair"(Text) -> Text, "The text of such a pair.", of_pair),
     function!(strict generic KEYS(Pattern::Array) -> Pattern::Array,
         "What the collation nocase compares, of each element.", keys),
     function!(strict generic COLLATE(Pattern::Element, Pattern::Is(DataType::Text)) -> Pattern::Element,
@@ -71,13 +78,16 @@ pub(super) static FUNCTIONS: &[&[Overload]] = &[FOLDS];
 
 #[cfg(test)]
 mod tests {
-    use super::{key, of_pair, pair};
+    use super::{EvalContext, lower, of_pair};
 
     #[test]
     fn pairs_are_ordered_by_their_keys_and_give_their_texts_back() {
+        let context = EvalContext::default();
+        let key = |text: &str| lower(&context, text).expect("a key");
+        let pair = |text: &str| super::pair(&context, text).expect("a pair");
         let texts = ["", "a", "A", "ab", "Ab\u{130}", "b", "B c", "É", "ß"];
         for one in texts {
-            assert_eq!(of_pair(&pair(one)), one);
+            assert_eq!(of_pair(&context, &pair(one)).expect("a text"), one);
             for other in texts {
                 let by_key = key(one).cmp(&key(other));
                 assert!(by_key.is_eq() || by_key == pair(one).cmp(&pair(other)));

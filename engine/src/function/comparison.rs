@@ -8,6 +8,7 @@ use super::kernel::function;
 use super::native::{self, SqlType};
 use super::{EvalContext, Overload};
 use crate::error::Result;
+use remora_storage::value::SqlArray;
 use remora_storage::{Value, ValueRef};
 use std::cmp::Ordering;
 
@@ -86,37 +87,93 @@ pub(super) fn is_same(one: ValueRef<'_>, two: ValueRef<'_>) -> bool {
     }
 }
 
-pub(super) fn is_distinct(values: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    Ok(Value::Boolean(!is_same(values[0], values[1])))
+/// Elements of arrays that are compared in one go.
+const ELEMENTS_IN_ONE_GO: usize = 1024;
+
+/// The order of two values like [`ValueRef::compare`], be they arrays of any length.
+///
+/// # Errors
+/// 57014 and whatever else a statement is stopped with.
+pub(super) fn compare(
+    one: ValueRef<'_>,
+    two: ValueRef<'_>,
+    context: &EvalContext,
+) -> Result<Option<Ordering>> {
+    if let (ValueRef::Packed(of, _), ValueRef::Packed(than, _)) = (one, two)
+        && of.without_modifier() == than.without_modifier()
+        && let (Some(one), Some(two)) = (list(one), list(two))
+        && one.len().min(two.len()) > ELEMENTS_IN_ONE_GO
+    {
+        return compare_lists(&one, &two, context).map(Some);
+    }
+    Ok(one.compare(two))
 }
 
-pub(super) fn is_not_distinct(values: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    Ok(Value::Boolean(is_same(values[0], values[1])))
+/// The elements of an array, or the ranges of a multirange.
+fn list(value: ValueRef<'_>) -> Option<SqlArray<'_>> {
+    value.as_array().or(value.as_ranges())
 }
 
-pub(super) fn nullif(values: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    Ok(match is_same(values[0], values[1]) {
+fn compare_lists(
+    one: &SqlArray<'_>,
+    two: &SqlArray<'_>,
+    context: &EvalContext,
+) -> Result<Ordering> {
+    for (at, (a, b)) in one.iter().zip(two.iter()).enumerate() {
+        if at % ELEMENTS_IN_ONE_GO == 0 {
+            context.check()?;
+        }
+        if let Some(order) = a.compare(b).filter(|order| order.is_ne()) {
+            return Ok(order);
+        }
+    }
+    Ok(one.compare_shapes(two))
+}
+
+/// Returns whether two values are the same, NULLs too.
+fn are_same(values: &[ValueRef<'_>], context: &EvalContext) -> Result<bool> {
+    match (values[0].is_null(), values[1].is_null()) {
+        (false, false) => {
+            let order = compare(values[0], values[1], context)?;
+            Ok(order == Some(Ordering::Equal))
+        }
+        (one, two) => Ok(one && two),
+    }
+}
+
+pub(super) fn is_distinct(values: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    Ok(Value::Boolean(!are_same(values, context)?))
+}
+
+pub(super) fn is_not_distinct(values: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    Ok(Value::Boolean(are_same(values, context)?))
+}
+
+pub(super) fn nullif(values: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    Ok(match are_same(values, context)? {
         true => Value::Null,
         false => values[0].to_owned(),
     })
 }
 
 /// The value that beats all others; NULLs do not take part.
-fn extreme(values: &[ValueRef<'_>], wanted: Ordering) -> Value {
-    let known = values.iter().copied().filter(|value| !value.is_null());
-    let best = known.reduce(|best, value| match value.compare(best) == Some(wanted) {
-        true => value,
-        false => best,
-    });
-    best.map_or(Value::Null, ValueRef::to_owned)
+fn extreme(values: &[ValueRef<'_>], wanted: Ordering, context: &EvalContext) -> Result<Value> {
+    let mut found: Option<ValueRef<'_>> = None;
+    for value in values.iter().copied().filter(|value| !value.is_null()) {
+        match found {
+            Some(best) if compare(value, best, context)? != Some(wanted) => {}
+            _ => found = Some(value),
+        }
+    }
+    Ok(found.map_or(Value::Null, ValueRef::to_owned))
 }
 
-pub(super) fn greatest(values: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    Ok(extreme(values, Ordering::Greater))
+pub(super) fn greatest(values: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    extreme(values, Ordering::Greater, context)
 }
 
-pub(super) fn least(values: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    Ok(extreme(values, Ordering::Less))
+pub(super) fn least(values: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    extreme(values, Ordering::Less, context)
 }
 
 /// Whether two values of a type that is ordered by its bytes are in an order that is wanted.

@@ -7,7 +7,7 @@
 use super::Volatility::Stable;
 use super::kernel::function;
 use super::oids::{Numbered, numbered_by, relation_oid};
-use super::sequence::scope;
+use super::statement::scope;
 use super::{EvalContext, Needs, Overload, Pattern, RelationName};
 use crate::error::Result;
 use remora_storage::catalog::{Catalog, TableEntry};

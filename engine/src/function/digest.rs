@@ -2,16 +2,29 @@
 
 use super::kernel::function;
 use super::native::{BigInt, Bytea, Integer, SqlType};
-use super::{EvalContext, Overload, text};
-use crate::error::Result;
+use super::string::Finder;
+use super::{EvalContext, Overload, PIECE_BYTES, Work, pieces, text};
+use crate::error::{Error, Result};
 use md5::{Digest, Md5};
 use remora_storage::{Value, ValueRef};
 use sha2::{Sha224, Sha256, Sha384, Sha512};
 
-fn hex(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len() * 2);
-    text::write_hex(&mut out, bytes);
-    out
+/// The digest of bytes of any number.
+fn digest<D: Digest>(context: &EvalContext, bytes: &[u8]) -> Result<Vec<u8>> {
+    let work = Work::new(context);
+    let mut digest = D::new();
+    for piece in bytes.chunks(PIECE_BYTES) {
+        work.spend(piece.len())?;
+        digest.update(piece);
+    }
+    Ok(digest.finalize().to_vec())
+}
+
+fn md5(context: &EvalContext, bytes: &[u8]) -> Result<String> {
+    let mut out = String::with_capacity(32);
+    let digest = digest::<Md5>(context, bytes)?;
+    text::write_hex(&mut out, &digest, &Work::unasked())?;
+    Ok(out)
 }
 
 /// The place of a byte or bit, if there is one.
@@ -63,6 +76,9 @@ fn set_bit(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
     Ok(Value::Bytea(out))
 }
 
+/// Letters and digits of the longest name of an encoding.
+const NAME_LETTERS_MAX: usize = "iso88591".len();
+
 /// An encoding that there is.
 enum Encoding {
     Utf8,
@@ -74,6 +90,7 @@ fn encoding(name: &str, role: &str) -> Result<Encoding> {
         .chars()
         .filter(char::is_ascii_alphanumeric)
         .map(|c| c.to_ascii_lowercase())
+        .take(NAME_LETTERS_MAX + 1)
         .collect();
     match plain.as_str() {
         "utf8" | "unicode" => Ok(Encoding::Utf8),
@@ -85,7 +102,7 @@ fn encoding(name: &str, role: &str) -> Result<Encoding> {
     }
 }
 
-fn convert_from(bytes: &[u8], name: &str) -> Result<String> {
+fn convert_from(context: &EvalContext, bytes: &[u8], name: &str) -> Result<String> {
     let invalid = |at: usize| {
         let end = bytes.len().min(at + 4);
         let shown: Vec<String> = bytes[at..end]
@@ -107,65 +124,84 @@ fn convert_from(bytes: &[u8], name: &str) -> Result<String> {
             Ok(text) => Ok(text.to_owned()),
             Err(error) => Err(invalid(error.valid_up_to())),
         },
-        Encoding::Latin1 => Ok(bytes.iter().map(|b| char::from(*b)).collect()),
+        Encoding::Latin1 => {
+            let work = Work::new(context);
+            let mut text = String::with_capacity(bytes.len());
+            for piece in bytes.chunks(PIECE_BYTES) {
+                work.spend(piece.len())?;
+                text.extend(piece.iter().map(|byte| char::from(*byte)));
+            }
+            Ok(text)
+        }
     }
 }
 
-fn convert_to(text: &str, name: &str) -> Result<Vec<u8>> {
+fn convert_to(context: &EvalContext, text: &str, name: &str) -> Result<Vec<u8>> {
     match encoding(name, "destination")? {
         Encoding::Utf8 => Ok(text.as_bytes().to_vec()),
-        Encoding::Latin1 => text
-            .chars()
-            .map(|c| {
-                u8::try_from(u32::from(c)).map_err(|_| {
-                    sql_error!(
-                        UNTRANSLATABLE_CHARACTER,
-                        "character with byte sequence {} in encoding \"UTF8\" has no equivalent \
-                             in encoding \"LATIN1\"",
-                        c.to_string()
-                            .bytes()
-                            .map(|b| format!("0x{b:02x}"))
-                            .collect::<Vec<_>>()
-                            .join(" ")
-                    )
-                })
-            })
-            .collect(),
+        Encoding::Latin1 => {
+            let work = Work::new(context);
+            let mut bytes = Vec::with_capacity(text.len());
+            for piece in pieces(text) {
+                work.spend(piece.len())?;
+                for c in piece.chars() {
+                    bytes.push(u8::try_from(c).map_err(|_| untranslatable(c))?);
+                }
+            }
+            Ok(bytes)
+        }
     }
 }
 
-fn byte_position(whole: &[u8], part: &[u8]) -> Result<i32> {
-    if part.is_empty() {
-        return Ok(1);
-    }
-    let found = whole.windows(part.len()).position(|window| window == part);
+fn untranslatable(c: char) -> Error {
+    let bytes = c.to_string().into_bytes();
+    let bytes: Vec<String> = bytes.iter().map(|byte| format!("0x{byte:02x}")).collect();
+    sql_error!(
+        UNTRANSLATABLE_CHARACTER,
+        "character with byte sequence {} in encoding \"UTF8\" has no equivalent in encoding \"LATIN1\"",
+        bytes.join(" ")
+    )
+}
+
+fn byte_position(context: &EvalContext, whole: &[u8], part: &[u8]) -> Result<i32> {
+    let found = Finder::of(part).find(whole, 0, &Work::new(context))?;
     Ok(found.map_or(0, |at| at as i32 + 1))
 }
 
-fn byte_trim<'a>(bytes: &'a [u8], set: &[u8], start: bool, end: bool) -> &'a [u8] {
+/// The bytes without those of a set at their ends, or at one of them.
+fn byte_trim(
+    context: &EvalContext,
+    bytes: &[u8],
+    set: &[u8],
+    (start, end): (bool, bool),
+) -> Result<Vec<u8>> {
+    let work = Work::new(context);
     let mut left = bytes;
     while let [first, rest @ ..] = left
         && start
         && set.contains(first)
     {
+        work.spend(1 + set.len())?;
         left = rest;
     }
     while let [rest @ .., last] = left
         && end
         && set.contains(last)
     {
+        work.spend(1 + set.len())?;
         left = rest;
     }
-    left
+    Ok(left.to_vec())
 }
 
 static DIGESTS: &[Overload] = &[
-    function!("md5"(Text) -> Text, "The MD5 digest in hexadecimal.", |s: &str| Ok(hex(&Md5::digest(s)))),
-    function!("md5"(Bytea) -> Text, "The MD5 digest in hexadecimal.", |b: &[u8]| Ok(hex(&Md5::digest(b)))),
-    function!("sha224"(Bytea) -> Bytea, "The SHA-224 digest.", |b: &[u8]| Ok(Sha224::digest(b).to_vec())),
-    function!("sha256"(Bytea) -> Bytea, "The SHA-256 digest.", |b: &[u8]| Ok(Sha256::digest(b).to_vec())),
-    function!("sha384"(Bytea) -> Bytea, "The SHA-384 digest.", |b: &[u8]| Ok(Sha384::digest(b).to_vec())),
-    function!("sha512"(Bytea) -> Bytea, "The SHA-512 digest.", |b: &[u8]| Ok(Sha512::digest(b).to_vec())),
+    function!(patient "md5"(Text) -> Text, "The MD5 digest in hexadecimal.",
+        |context, s: &str| md5(context, s.as_bytes())),
+    function!(patient "md5"(Bytea) -> Text, "The MD5 digest in hexadecimal.", md5),
+    function!(patient "sha224"(Bytea) -> Bytea, "The SHA-224 digest.", digest::<Sha224>),
+    function!(patient "sha256"(Bytea) -> Bytea, "The SHA-256 digest.", digest::<Sha256>),
+    function!(patient "sha384"(Bytea) -> Bytea, "The SHA-384 digest.", digest::<Sha384>),
+    function!(patient "sha512"(Bytea) -> Bytea, "The SHA-512 digest.", digest::<Sha512>),
 ];
 
 static BYTES: &[Overload] = &[
@@ -176,16 +212,18 @@ static BYTES: &[Overload] = &[
         set_bit),
     function!("bit_count"(Bytea) -> BigInt, "How many bits are 1.",
         |b: &[u8]| Ok(b.iter().map(|byte| i64::from(byte.count_ones())).sum())),
-    function!("position"(Bytea, Bytea) -> Integer, "Where the second begins in the first.",
+    function!(patient "position"(Bytea, Bytea) -> Integer, "Where the second begins in the first.",
         byte_position),
-    function!("btrim"(Bytea, Bytea) -> Bytea, "Without these bytes at both ends.",
-        |b, set| Ok(byte_trim(b, set, true, true).to_vec())),
-    function!("ltrim"(Bytea, Bytea) -> Bytea, "Without these bytes at the start.",
-        |b, set| Ok(byte_trim(b, set, true, false).to_vec())),
-    function!("rtrim"(Bytea, Bytea) -> Bytea, "Without these bytes at the end.",
-        |b, set| Ok(byte_trim(b, set, false, true).to_vec())),
-    function!("convert_from"(Bytea, Text) -> Text, "Bytes in an encoding as text.", convert_from),
-    function!("convert_to"(Text, Text) -> Bytea, "Text as bytes in an encoding.", convert_to),
+    function!(patient "btrim"(Bytea, Bytea) -> Bytea, "Without these bytes at both ends.",
+        |context, b, set| byte_trim(context, b, set, (true, true))),
+    function!(patient "ltrim"(Bytea, Bytea) -> Bytea, "Without these bytes at the start.",
+        |context, b, set| byte_trim(context, b, set, (true, false))),
+    function!(patient "rtrim"(Bytea, Bytea) -> Bytea, "Without these bytes at the end.",
+        |context, b, set| byte_trim(context, b, set, (false, true))),
+    function!(patient "convert_from"(Bytea, Text) -> Text, "Bytes in an encoding as text.",
+        convert_from),
+    function!(patient "convert_to"(Text, Text) -> Bytea, "Text as bytes in an encoding.",
+        convert_to),
 ];
 
 /// All overloads of this file.

@@ -2,7 +2,7 @@
 
 use super::kernel::function;
 use super::native::{SqlType, Text};
-use super::{EvalContext, Overload, quote, string};
+use super::{EvalContext, Overload, PIECE_BYTES, Work, quote};
 use crate::error::{Error, Result, state};
 use remora_storage::{Value, ValueRef};
 
@@ -123,6 +123,7 @@ fn format(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
         next: 1,
     };
     let mut out = String::with_capacity(rest.len());
+    let work = Work::new(context);
     while let Some(at) = rest.find('%') {
         context.check()?;
         out.push_str(&rest[..at]);
@@ -134,14 +135,19 @@ fn format(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
         }
         let (place, after) = place(rest)?;
         rest = after;
-        fill(&mut out, &place, &mut values)?;
-        string::check_size(Some(out.len()))?;
+        fill(&mut out, &place, &mut values, (context, &work))?;
+        work.reach(out.len())?;
     }
     out.push_str(rest);
     Ok(Value::Text(out))
 }
 
-fn fill(out: &mut String, place: &Place, values: &mut Arguments<'_>) -> Result<()> {
+fn fill(
+    out: &mut String,
+    place: &Place,
+    values: &mut Arguments<'_>,
+    (context, work): (&EvalContext, &Work<'_>),
+) -> Result<()> {
     let width = match place.width {
         None => 0,
         Some(Width::Number(width)) => width,
@@ -163,8 +169,8 @@ fn fill(out: &mut String, place: &Place, values: &mut Arguments<'_>) -> Result<(
     let shown = match (place.kind, value) {
         ('s', value) => value.unwrap_or("").to_owned(),
         ('L', None) => "NULL".to_owned(),
-        ('L', Some(value)) => quote::quote_literal(value)?,
-        (_, Some(value)) => quote::quoted(value),
+        ('L', Some(value)) => quote::quote_literal(context, value)?,
+        (_, Some(value)) => quote::quote_ident(context, value)?,
         (_, None) => {
             return Err(sql_error!(
                 NULL_VALUE_NOT_ALLOWED,
@@ -173,14 +179,25 @@ fn fill(out: &mut String, place: &Place, values: &mut Arguments<'_>) -> Result<(
         }
     };
     let missing = (width.unsigned_abs() as usize).saturating_sub(shown.chars().count());
-    string::check_size(Some(out.len().saturating_add(missing)))?;
-    let blanks = std::iter::repeat_n(' ', missing);
+    work.reach(out.len() + shown.len() + missing)?;
     if place.left || width < 0 {
         out.push_str(&shown);
-        out.extend(blanks);
+        blanks(out, missing, work)
     } else {
-        out.extend(blanks);
+        blanks(out, missing, work)?;
         out.push_str(&shown);
+        Ok(())
+    }
+}
+
+/// Appends so many blanks.
+fn blanks(out: &mut String, count: usize, work: &Work<'_>) -> Result<()> {
+    let mut left = count;
+    while left > 0 {
+        let piece = left.min(PIECE_BYTES);
+        work.spend(piece)?;
+        out.extend(std::iter::repeat_n(' ', piece));
+        left -= piece;
     }
     Ok(())
 }

@@ -26,7 +26,7 @@ use super::{ArgumentType, EvalContext, Operand, Volatility, cast};
 use crate::error::{Error, Result, state};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Time64MicrosecondType;
-use arrow_array::{Array, ArrayRef, new_null_array};
+use arrow_array::{Array, ArrayRef};
 use remora_storage::value::{ColumnBuilder, value_at};
 use remora_storage::{DataType, Numeric, Value, ValueRef};
 use std::any::Any;
@@ -256,7 +256,7 @@ impl HostFunction {
             HostKernel::Batches(_) => {
                 let arrays = values.iter().zip(&self.arguments);
                 let arrays = arrays.map(|(value, data_type)| {
-                    as_array(&Operand::Scalar((*value).to_owned()), *data_type, 1)
+                    Operand::Scalar((*value).to_owned()).into_array(*data_type, 1)
                 });
                 let array = self.of_batch(&arrays.collect::<Vec<_>>(), 1)?;
                 Ok(value_at(array.as_ref(), self.returns, 0).to_owned())
@@ -275,7 +275,8 @@ impl HostFunction {
         context: &EvalContext,
     ) -> Result<ArrayRef> {
         let arrays = operands.iter().zip(&self.arguments);
-        let arrays = arrays.map(|(operand, data_type)| as_array(operand, *data_type, rows));
+        let arrays =
+            arrays.map(|(operand, data_type)| operand.clone().into_array(*data_type, rows));
         let arrays: Vec<ArrayRef> = arrays.collect();
         context.check()?;
         match &self.kernel {
@@ -396,15 +397,6 @@ pub(crate) fn fitted(
         return Err(invalid_result(name, &what));
     }
     cast::cast_value(value.as_ref(), to, false, context)
-}
-
-/// An operand as an array of so many rows.
-fn as_array(operand: &Operand, data_type: DataType, rows: usize) -> ArrayRef {
-    match operand {
-        Operand::Array(array) => Arc::clone(array),
-        Operand::Scalar(Value::Null) => new_null_array(&data_type.arrow(), rows),
-        Operand::Scalar(value) => ColumnBuilder::repeat(data_type, value, rows),
-    }
 }
 
 /// The type of a value, as far as it tells.

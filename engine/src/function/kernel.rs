@@ -17,7 +17,7 @@
 //! row through the scalar form ([`rowwise`]), since they are never what a query spends its time on.
 
 use super::native::SqlType;
-use super::{EvalContext, Operand};
+use super::{EvalContext, Operand, owned_bytes};
 use crate::error::Result;
 use arrow_array::{Array, ArrayRef, new_null_array};
 use arrow_buffer::NullBuffer;
@@ -55,6 +55,15 @@ macro_rules! function {
                 $crate::function::native::$a, $crate::function::native::$b,
                 $crate::function::native::$c, $crate::function::native::$r
             >(arguments, $f), None)
+    };
+    (patient $name:literal ($a:ident) -> $r:ident, $doc:literal, $f:expr) => {
+        $crate::function::kernel::overload!($name, [$a], $r, $doc,
+            |arguments, context| $crate::function::kernel::scalar1::<
+                $crate::function::native::$a, $crate::function::native::$r
+            >(arguments, |a| $f(context, a)),
+            Some(|operands, rows, context| $crate::function::kernel::vector1::<
+                $crate::function::native::$a, $crate::function::native::$r
+            >(operands, rows, context, |a| $f(context, a))))
     };
     (patient $name:literal ($a:ident, $b:ident) -> $r:ident, $doc:literal, $f:expr) => {
         $crate::function::kernel::overload!($name, [$a, $b], $r, $doc,
@@ -160,11 +169,9 @@ pub(crate) fn vector1<A: SqlType, R: SqlType>(
         return Ok(new_null_array(&R::TYPE.arrow(), rows));
     };
     let a = Argument::<A>::of(&operands[0]);
-    R::collect(rows, nulls, |row| {
-        if A::IS_LONG || R::IS_LONG {
-            context.check()?;
-        }
-        f(a.at(row))
+    R::collect(rows, nulls, |row| match A::IS_LONG || R::IS_LONG {
+        true => counted::<R>(context, || f(a.at(row))),
+        false => f(a.at(row)),
     })
 }
 
@@ -180,11 +187,24 @@ pub(crate) fn vector2<A: SqlType, B: SqlType, R: SqlType>(
     let a = Argument::<A>::of(&operands[0]);
     let b = Argument::<B>::of(&operands[1]);
     R::collect(rows, nulls, |row| {
-        if A::IS_LONG || B::IS_LONG || R::IS_LONG {
-            context.check()?;
+        match A::IS_LONG || B::IS_LONG || R::IS_LONG {
+            true => counted::<R>(context, || f(a.at(row), b.at(row))),
+            false => f(a.at(row), b.at(row)),
         }
-        f(a.at(row), b.at(row))
     })
+}
+
+/// One call of many that may take long, or give what is long.
+#[inline]
+fn counted<R: SqlType>(
+    context: &EvalContext,
+    f: impl FnOnce() -> Result<R::Owned>,
+) -> Result<R::Owned> {
+    context.check()?;
+    let level = context.memory.level();
+    let result = f()?;
+    context.memory.settle(level, R::heap_bytes(&result))?;
+    Ok(result)
 }
 
 /// An argument, ready for reading by row. The compiler takes the question which of both it is out of short loops.
@@ -259,7 +279,10 @@ pub(super) fn rowwise(
             out.push(ValueRef::Null);
         } else {
             context.check()?;
-            out.push(scalar(&arguments, context)?.as_ref());
+            let level = context.memory.level();
+            let result = scalar(&arguments, context)?;
+            context.memory.settle(level, owned_bytes(&result))?;
+            out.push(result.as_ref());
         }
     }
     Ok(out.finish())

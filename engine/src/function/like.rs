@@ -4,13 +4,11 @@
 
 use super::kernel::{function, overload, scalar2, vector2};
 use super::like_pattern::LikePattern;
-use super::{EvalContext, Operand, Overload, native};
+use super::string::lower;
+use super::{EvalContext, Operand, Overload, Work, native};
 use crate::error::{Error, Result};
 use arrow_array::ArrayRef;
 use remora_storage::Value;
-
-/// Bytes of a pattern that are compared in vain between two looks at the interrupt.
-const CHECK_STEPS: usize = 1 << 16;
 
 fn dangling() -> Error {
     sql_error!(
@@ -38,10 +36,11 @@ fn width(first: u8) -> usize {
 /// 22025 where the match comes to an escape character that nothing follows.
 fn matches(context: &EvalContext, text: &str, pattern: &str) -> Result<bool> {
     let (text, pattern) = (text.as_bytes(), pattern.as_bytes());
+    let work = Work::new(context);
     let (mut t, mut p) = (0, 0);
-    let mut lost = 0;
     let mut retry: Option<(usize, usize)> = None;
     loop {
+        work.spend(1)?;
         let rest = &pattern[p..];
         let escaped = usize::from(rest.first() == Some(&b'\\'));
         if escaped > 0 && rest.len() == escaped && t < text.len() {
@@ -70,12 +69,6 @@ fn matches(context: &EvalContext, text: &str, pattern: &str) -> Result<bool> {
         }
         match &mut retry {
             Some((from, after)) => {
-                // What is tried again for each character of a long text may take hours.
-                lost += p - *after;
-                if lost > CHECK_STEPS {
-                    lost = 0;
-                    context.check()?;
-                }
                 *from += width(text[*from]);
                 (t, p) = (*from, *after);
             }
@@ -89,7 +82,7 @@ fn like(context: &EvalContext, text: &str, pattern: &str) -> Result<bool> {
 }
 
 fn ilike(context: &EvalContext, text: &str, pattern: &str) -> Result<bool> {
-    matches(context, &text.to_lowercase(), &pattern.to_lowercase())
+    matches(context, &lower(context, text)?, &lower(context, pattern)?)
 }
 
 /// How texts are compared with a pattern.
@@ -121,14 +114,14 @@ impl Like {
             )
         };
         let pattern = match &operands[1] {
-            Operand::Scalar(Value::Text(pattern)) if self.ignores_case => pattern.to_lowercase(),
+            Operand::Scalar(Value::Text(pattern)) if self.ignores_case => lower(context, pattern)?,
             Operand::Scalar(Value::Text(pattern)) => pattern.clone(),
             _ => return each(&|text, pattern| self.one(context, text, pattern)),
         };
         match LikePattern::new(&pattern) {
             None => each(&|text, pattern| self.one(context, text, pattern)),
             Some(compiled) if self.ignores_case => {
-                each(&|text, _| Ok(compiled.matches(&text.to_lowercase()) != self.is_negated))
+                each(&|text, _| Ok(compiled.matches(&lower(context, text)?) != self.is_negated))
             }
             Some(compiled) => each(&|text, _| Ok(compiled.matches(text) != self.is_negated)),
         }
@@ -180,11 +173,13 @@ fn escape_character(escape: &str) -> Result<Option<char>> {
 }
 
 /// A pattern with another escape character as one with the backslash.
-fn like_escape(pattern: &str, escape: &str) -> Result<String> {
+fn like_escape(context: &EvalContext, pattern: &str, escape: &str) -> Result<String> {
+    let work = Work::new(context);
     let escape = escape_character(escape)?;
     let mut out = String::with_capacity(pattern.len());
     let mut chars = pattern.chars();
     while let Some(c) = chars.next() {
+        work.spend(c.len_utf8())?;
         if Some(c) == escape {
             out.push('\\');
             out.extend(chars.next());
@@ -198,6 +193,9 @@ fn like_escape(pattern: &str, escape: &str) -> Result<String> {
     Ok(out)
 }
 
+/// The work of a character behind an escape.
+const ESCAPE_WORK: usize = 4;
+
 /// What texts begin with that match a pattern.
 pub(crate) struct Prefix<'p> {
     pub(crate) text: String,
@@ -206,24 +204,24 @@ pub(crate) struct Prefix<'p> {
 }
 
 /// The beginning of a pattern that stands for itself.
-pub(crate) fn prefix(pattern: &str) -> Prefix<'_> {
-    let mut text = String::new();
-    let mut chars = pattern.char_indices();
-    while let Some((at, c)) = chars.next() {
-        let literal = match c {
-            '%' | '_' => None,
-            '\\' => chars.next().map(|(_, escaped)| escaped),
-            c => Some(c),
+///
+/// # Errors
+/// Those of [`Work::spend`].
+pub(crate) fn prefix<'p>(pattern: &'p str, work: &Work<'_>) -> Result<Prefix<'p>> {
+    let (mut text, mut rest) = (String::new(), pattern);
+    while let Some(at) = memchr::memchr3(b'%', b'_', b'\\', rest.as_bytes()) {
+        work.spend(ESCAPE_WORK + at)?;
+        text.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let escaped = rest.strip_prefix('\\').and_then(|rest| rest.chars().next());
+        let Some(escaped) = escaped else {
+            return Ok(Prefix { text, rest });
         };
-        match literal {
-            Some(c) => text.push(c),
-            None => {
-                let rest = &pattern[at..];
-                return Prefix { text, rest };
-            }
-        }
+        text.push(escaped);
+        rest = &rest[1 + escaped.len_utf8()..];
     }
-    Prefix { text, rest: "" }
+    text.push_str(rest);
+    Ok(Prefix { text, rest: "" })
 }
 
 /// What texts begin with that match a pattern.
@@ -234,10 +232,10 @@ static LIKE: &[Overload] = &[
     like!("!~~", "NOT LIKE.", NOT),
     like!("~~*", "ILIKE.", ANY_CASE),
     like!("!~~*", "NOT ILIKE.", NOT_ANY_CASE),
-    function!("like_escape"(Text, Text) -> Text,
+    function!(patient "like_escape"(Text, Text) -> Text,
         "A LIKE pattern with this escape character, rewritten for the backslash.", like_escape),
-    function!("like_prefix"(Text) -> Text, "What texts begin with that match a LIKE pattern.",
-        |pattern: &str| Ok(prefix(pattern).text)),
+    function!(patient "like_prefix"(Text) -> Text, "What texts begin with that match a LIKE pattern.",
+        |context, pattern| prefix(pattern, &Work::new(context)).map(|prefix| prefix.text)),
 ];
 
 /// All overloads of this file.
@@ -299,7 +297,7 @@ mod tests {
             ("", "", ""),
             ("a\\", "a", "\\"),
         ] {
-            let found = prefix(pattern);
+            let found = prefix(pattern, &Work::unasked()).unwrap();
             assert_eq!((found.text.as_str(), found.rest), (text, rest), "{pattern}");
         }
     }
@@ -311,10 +309,11 @@ mod tests {
 
     #[test]
     fn an_empty_escape_switches_escaping_off() {
-        let escaped = |text, pattern, escape| like(text, &like_escape(pattern, escape).unwrap());
+        let rewritten = |pattern, escape| like_escape(&EvalContext::default(), pattern, escape);
+        let escaped = |text, pattern, escape| like(text, &rewritten(pattern, escape).unwrap());
         assert!(escaped("a\\b", "a\\b", "").unwrap());
         assert!(escaped("a%b", "a#%b", "#").unwrap());
         assert!(!escaped("axb", "a#%b", "#").unwrap());
-        assert_eq!(like_escape("a", "xy").unwrap_err().sqlstate(), "22025");
+        assert_eq!(rewritten("a", "xy").unwrap_err().sqlstate(), "22025");
     }
 }

@@ -10,6 +10,9 @@
 
 use memchr::memmem::Finder;
 
+/// The longest pattern that is compiled: each of its literals takes some hundred bytes.
+const PATTERN_BYTES_MAX: usize = 64 << 10;
+
 /// A pattern of literals with `%` between them.
 pub(super) struct LikePattern<'p> {
     start: &'p [u8],
@@ -19,9 +22,9 @@ pub(super) struct LikePattern<'p> {
 }
 
 impl<'p> LikePattern<'p> {
-    /// Compiles a pattern; `None` where it has other wildcards than `%`.
+    /// Compiles a pattern; `None` where it has other wildcards than `%`, or is longer than what pays.
     pub(super) fn new(pattern: &'p str) -> Option<Self> {
-        if pattern.contains(['_', '\\']) {
+        if pattern.len() > PATTERN_BYTES_MAX || pattern.contains(['_', '\\']) {
             return None;
         }
         let mut parts = pattern.split('%').map(str::as_bytes);

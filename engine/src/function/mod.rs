@@ -14,7 +14,8 @@
 //!  range                     functions and operators of ranges and multiranges
 //!  decimal, calendar,        what they compute with
 //!  interval
-//!  statement_clock           when the statement began
+//!  call                      a call's operands, its work, and what its values take
+//!  statement                 when the statement began, what its functions may use; rate limits
 //!  sequence                  numbers that are given away once
 //!  ids                       ids that a program makes up, and codes
 //!  setting                   settings of the session
@@ -43,6 +44,7 @@ mod array;
 mod bins;
 mod bits;
 pub(crate) mod calendar;
+mod call;
 mod clock;
 mod collation;
 mod comparison;
@@ -83,7 +85,7 @@ mod sample;
 mod search_path;
 mod sequence;
 mod setting;
-mod statement_clock;
+mod statement;
 mod string;
 mod system;
 #[cfg(test)]
@@ -96,6 +98,10 @@ mod updatable;
 
 pub(crate) use array::{ArrayTest, quantified};
 pub(crate) use array::{compares_elements, too_many_dimensions as array_too_deep, variadic};
+pub(crate) use call::{
+    BATCH_BYTES_MAX, MemoryTracker, PIECE_BYTES, Work, check_size, joined, joined_texts,
+    owned_bytes, pieces, pieces_from_end, sorted,
+};
 pub(crate) use collation::{COLLATE, KEY, KEYS, OF_PAIR, PAIR};
 pub(crate) use definition::Defined;
 pub(crate) use generic::{CallTypes, Generic, GenericCall, GenericKernel, Pattern};
@@ -122,17 +128,18 @@ pub(crate) use search_path::SearchPath;
 pub(crate) use search_path::{
     INFORMATION_SCHEMA, Located, NOWHERE, PG_CATALOG, schema_name, schemas_of,
 };
-pub(crate) use sequence::{SequenceScope, SessionSequences};
+pub(crate) use sequence::SessionSequences;
 pub(crate) use sequence::{find as find_sequence, name_of as sequence_name};
 pub(crate) use setting::{CursorShown, SessionScope, StatementShown};
-pub(crate) use statement_clock::{StatementClock, Times};
+pub(crate) use statement::{StatementClock, StatementScope, Times};
 pub(crate) use system::is_ignored;
 pub(crate) use unicode::{Notation, unescape};
 
 use crate::activity::SessionRecord;
 use crate::error::Result;
-use arrow_array::ArrayRef;
+use arrow_array::{ArrayRef, UInt32Array};
 use remora_storage::catalog::Types;
+use remora_storage::value::ColumnBuilder;
 use remora_storage::{DataType, Value, ValueRef};
 use std::fmt;
 use std::sync::Arc;
@@ -146,8 +153,8 @@ pub(crate) struct EvalContext {
     /// The session that runs the statement, by which it is asked to stop; `None` where no session
     /// does, as while a plan is made.
     pub session: Option<Arc<SessionRecord>>,
-    /// For a statement that takes numbers from sequences.
-    pub sequences: Option<Arc<SequenceScope>>,
+    /// For a statement whose functions use the database.
+    pub statement: Option<Arc<StatementScope>>,
     /// For a statement that asks for settings, or for cursors.
     pub scope: Option<Arc<dyn SessionScope>>,
     /// How the session shows and reads values; `None` is the plain style.
@@ -156,6 +163,8 @@ pub(crate) struct EvalContext {
     pub types: Option<Arc<Types>>,
     /// What is evaluated is given up where it takes long.
     pub patience: Patience,
+    /// Counts the memory of values that the statement's functions make.
+    pub memory: MemoryTracker,
 }
 
 /// How often a function may ask whether to go on, which it does after every tenth of a millisecond or so.
@@ -166,6 +175,12 @@ impl Patience {
     /// For what is not needed: whoever has asked twice takes too long.
     pub(crate) fn short() -> Self {
         Self(AtomicU32::new(2))
+    }
+
+    /// For tests: the first look is one too many.
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Self(AtomicU32::new(0))
     }
 
     fn is_over(&self) -> bool {
@@ -211,6 +226,7 @@ impl EvalContext {
         text::Reading {
             now: Some(self.clock.transaction_start()),
             style: self.style(),
+            context: Some(self),
         }
     }
 
@@ -222,11 +238,18 @@ impl EvalContext {
     pub(crate) fn check(&self) -> Result<()> {
         match &self.session {
             Some(session) => session.interrupt().check(),
-            None if self.patience.is_over() => Err(sql_error!(
+            None => self.check_patience(),
+        }
+    }
+
+    /// Fails where what nothing interrupts takes too long.
+    fn check_patience(&self) -> Result<()> {
+        match self.patience.is_over() {
+            true => Err(sql_error!(
                 QUERY_CANCELED,
                 "evaluation takes too long to be done in advance"
             )),
-            None => Ok(()),
+            false => Ok(()),
         }
     }
 }
@@ -238,6 +261,26 @@ pub(crate) enum Operand {
     Array(ArrayRef),
     /// The same value for every row.
     Scalar(Value),
+}
+
+impl Operand {
+    /// As an array of so many rows. A long value is in memory once, however many these are.
+    pub(crate) fn into_array(self, data_type: DataType, rows: usize) -> ArrayRef {
+        let value = match self {
+            Self::Array(array) => return array,
+            Self::Scalar(Value::Null) => {
+                return arrow_array::new_null_array(&data_type.arrow(), rows);
+            }
+            Self::Scalar(value) => value,
+        };
+        if !data_type.is_variable() || rows < 2 {
+            return ColumnBuilder::repeat(data_type, &value, rows);
+        }
+        let one = ColumnBuilder::repeat(data_type, &value, 1);
+        let first_only = UInt32Array::from(vec![0; rows]);
+        arrow_select::take::take(&one, &first_only, None)
+            .expect("the first of an array that has one")
+    }
 }
 
 /// The scalar form of a function.

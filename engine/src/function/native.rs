@@ -45,6 +45,10 @@ pub(crate) trait SqlType: 'static {
     fn at<'a>(column: Self::Column<'a>, row: usize) -> Self::Ref<'a>;
     /// A result as a scalar.
     fn value(owned: Self::Owned) -> Value;
+    /// Bytes of a result beside itself.
+    fn heap_bytes(_: &Self::Owned) -> usize {
+        0
+    }
     /// An array of `rows` results; `f` is called for the rows that are not NULL, in order.
     fn collect(
         rows: usize,
@@ -271,6 +275,9 @@ macro_rules! viewed {
             fn value(owned: $owned) -> Value {
                 Value::$of(owned)
             }
+            fn heap_bytes(owned: &$owned) -> usize {
+                owned.len()
+            }
             fn collect(
                 rows: usize,
                 nulls: Option<NullBuffer>,
@@ -366,6 +373,9 @@ macro_rules! packed {
             }
             fn value(owned: Vec<u8>) -> Value {
                 Value::Packed($packed, owned)
+            }
+            fn heap_bytes(owned: &Vec<u8>) -> usize {
+                owned.len()
             }
             fn collect(
                 rows: usize,

@@ -17,7 +17,15 @@ impl Needs {
     /// messages to other sessions.
     /// Such a statement runs to its end before its first row is given, and nothing of it is left out.
     pub(crate) const EFFECTS: Self = Self(4);
-    pub(crate) const ALL: Self = Self(7);
+    /// Rows that the statement sees, found by the function itself.
+    pub(crate) const ROWS: Self = Self(8);
+    /// Rows that are written when the statement has run.
+    pub(crate) const WRITES: Self = Self(16);
+    /// To look at rate limits.
+    pub(crate) const LOOKS: Self = Self(Self::EFFECTS.0 | Self::ROWS.0);
+    /// To take from rate limits.
+    pub(crate) const TAKES: Self = Self(Self::LOOKS.0 | Self::WRITES.0);
+    pub(crate) const ALL: Self = Self(31);
 
     /// Whether all of these are needed.
     pub(crate) const fn has(self, those: Self) -> bool {

@@ -4,6 +4,7 @@
 //! given get their defaults, written as SQL would write them in quotes.
 
 use super::ids::SQIDS_ALPHABET;
+use super::statement::rate_limit::NOT_GIVEN;
 
 /// A parameter: its name, and what it is when nothing is given, if it may be left out.
 pub(crate) type Parameter = (&'static str, Option<&'static str>);
@@ -58,6 +59,37 @@ static FUNCTIONS: &[Named] = &[
             needed("sec"),
         ],
     ),
+    (
+        &["rate_limit", "rate_limit_leaky"],
+        &[
+            needed("key"),
+            needed("capacity"),
+            needed("per_second"),
+            optional("cost", "1"),
+            optional("autonomous", "false"),
+            optional("at", NOT_GIVEN),
+        ],
+    ),
+    (
+        &["rate_limit_window", "rate_limit_fixed", "rate_limit_log"],
+        &[
+            needed("key"),
+            needed("limit"),
+            needed("window"),
+            optional("cost", "1"),
+            optional("autonomous", "false"),
+            optional("at", NOT_GIVEN),
+        ],
+    ),
+    (
+        &["rate_limit_peek"],
+        &[
+            needed("key"),
+            optional("kind", "token"),
+            optional("at", NOT_GIVEN),
+        ],
+    ),
+    (&["rate_limit_reset"], &[needed("key"), needed("kind")]),
     (&["uuidv7"], &[needed("shift")]),
     (
         &["sqids_encode"],

@@ -44,8 +44,14 @@ enum Unit {
     TimezoneMinute,
 }
 
+/// The longest text that may name a unit, and the most of one that an error shows.
+const NAME_BYTES_MAX: usize = 256;
+
 fn unit_named(name: &str) -> Option<Unit> {
     use Unit as U;
+    if name.len() > NAME_BYTES_MAX {
+        return None;
+    }
     Some(match name.trim().to_ascii_lowercase().as_str() {
         "microseconds" | "microsecond" | "us" | "usec" | "usecs" => U::Microseconds,
         "milliseconds" | "millisecond" | "ms" | "msec" | "msecs" => U::Milliseconds,
@@ -81,7 +87,7 @@ fn unrecognized(name: &str, data_type: DataType) -> Error {
     sql_error!(
         INVALID_PARAMETER_VALUE,
         "unit \"{}\" not recognized for type {data_type}",
-        name.to_ascii_lowercase()
+        name[..name.floor_char_boundary(NAME_BYTES_MAX)].to_ascii_lowercase()
     )
 }
 

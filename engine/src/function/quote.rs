@@ -1,32 +1,36 @@
 //! Text as SQL writes it, and bytes as text: quoting, `encode` and `decode`.
 
 use super::kernel::function;
-use super::{EvalContext, Overload, text};
+use super::{EvalContext, Overload, PIECE_BYTES, Work, pieces, text};
 use crate::error::{Error, Result, state};
 use remora_storage::{Value, ValueRef};
 use sqlparser::keywords::ALL_KEYWORDS;
 
 /// A text as SQL writes it.
-pub(super) fn quote_literal(value: &str) -> Result<String> {
+pub(super) fn quote_literal(context: &EvalContext, value: &str) -> Result<String> {
+    let work = Work::new(context);
     let mut out = String::with_capacity(value.len() + 2);
     // Backslashes are doubled and the literal marked, so that it reads the same everywhere.
     if value.contains('\\') {
         out.push('E');
     }
     out.push('\'');
-    for c in value.chars() {
-        if matches!(c, '\'' | '\\') {
+    for piece in pieces(value) {
+        work.spend(piece.len())?;
+        for c in piece.chars() {
+            if matches!(c, '\'' | '\\') {
+                out.push(c);
+            }
             out.push(c);
         }
-        out.push(c);
     }
     out.push('\'');
     Ok(out)
 }
 
-fn quote_nullable(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+fn quote_nullable(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
     match arguments[0] {
-        ValueRef::Text(value) => quote_literal(value).map(Value::Text),
+        ValueRef::Text(value) => quote_literal(context, value).map(Value::Text),
         _ => Ok(Value::Text("NULL".to_owned())),
     }
 }
@@ -66,9 +70,13 @@ pub(crate) fn quoted_type(name: &str) -> String {
 
 /// Returns whether a name needs no quotes for its characters.
 fn is_plain(name: &str) -> bool {
-    let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     let starts_well = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
-    starts_well && name.chars().all(is_inner)
+    starts_well && name.bytes().all(is_plain_inner)
+}
+
+/// Returns whether a byte of a name needs no quotes behind its first.
+fn is_plain_inner(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'
 }
 
 /// Returns whether a word in lower case needs quotes as a name.
@@ -78,16 +86,32 @@ fn is_keyword(word: &str) -> bool {
         .any(|keyword| keyword == word)
 }
 
-fn quote_ident(name: &str) -> Result<String> {
-    Ok(quoted(name))
+/// A name of any length, which in a statement a text may be.
+pub(super) fn quote_ident(context: &EvalContext, name: &str) -> Result<String> {
+    if name.len() <= PIECE_BYTES {
+        return Ok(quoted(name));
+    }
+    let work = Work::new(context);
+    let mut is_bare = name.starts_with(|c: char| !c.is_ascii_digit());
+    let mut quoted = String::with_capacity(name.len() + 2);
+    quoted.push('"');
+    for piece in pieces(name) {
+        work.spend(piece.len())?;
+        is_bare &= piece.bytes().all(is_plain_inner);
+        quoted.push_str(&piece.replace('"', "\"\""));
+    }
+    quoted.push('"');
+    // So long a name is no keyword.
+    Ok(if is_bare { name.to_owned() } else { quoted })
 }
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// MIME's base64: lines of 76 characters.
-fn encode_base64(bytes: &[u8]) -> String {
+fn encode_base64(bytes: &[u8], work: &Work<'_>) -> Result<String> {
     let mut out = String::with_capacity(bytes.len() * 4 / 3 + 4);
     for (i, group) in bytes.chunks(3).enumerate() {
+        work.spend(group.len())?;
         if i > 0 && i % 19 == 0 {
             out.push('\n');
         }
@@ -104,14 +128,18 @@ fn encode_base64(bytes: &[u8]) -> String {
             }
         }
     }
-    out
+    Ok(out)
 }
 
-fn decode_base64(text: &str) -> Result<Vec<u8>> {
+fn decode_base64(text: &str, work: &Work<'_>) -> Result<Vec<u8>> {
     let invalid = |message: String| Error::new(state::INVALID_PARAMETER_VALUE, message);
     let mut out = Vec::with_capacity(text.len() * 3 / 4);
     let (mut word, mut bits, mut padding) = (0_u32, 0, 0);
-    for c in text.chars().filter(|c| !c.is_ascii_whitespace()) {
+    for c in text.chars() {
+        work.spend(c.len_utf8())?;
+        if c.is_ascii_whitespace() {
+            continue;
+        }
         if c == '=' {
             padding += 1;
             continue;
@@ -145,50 +173,53 @@ fn decode_base64(text: &str) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-fn encode_escape(bytes: &[u8]) -> String {
+fn encode_escape(bytes: &[u8], work: &Work<'_>) -> Result<String> {
     let mut out = String::with_capacity(bytes.len());
     for &byte in bytes {
+        work.spend(4)?;
         match byte {
             b'\\' => out.push_str("\\\\"),
             0 | 0x80.. => out.push_str(&format!("\\{byte:03o}")),
             _ => out.push(byte.into()),
         }
     }
-    out
+    Ok(out)
 }
 
 fn unknown_encoding(name: &str) -> Error {
     sql_error!(INVALID_PARAMETER_VALUE, "unrecognized encoding: \"{name}\"")
 }
 
-fn encode(bytes: &[u8], format: &str) -> Result<String> {
+fn encode(context: &EvalContext, bytes: &[u8], format: &str) -> Result<String> {
+    let work = &Work::new(context);
     match format.to_ascii_lowercase().as_str() {
         "hex" => {
             let mut out = String::new();
-            text::write_hex(&mut out, bytes);
+            text::write_hex(&mut out, bytes, work)?;
             Ok(out)
         }
-        "base64" => Ok(encode_base64(bytes)),
-        "escape" => Ok(encode_escape(bytes)),
+        "base64" => encode_base64(bytes, work),
+        "escape" => encode_escape(bytes, work),
         _ => Err(unknown_encoding(format)),
     }
 }
 
-fn decode(text: &str, format: &str) -> Result<Vec<u8>> {
+fn decode(context: &EvalContext, text: &str, format: &str) -> Result<Vec<u8>> {
+    let work = &Work::new(context);
     match format.to_ascii_lowercase().as_str() {
-        "hex" => text::parse_hex(text),
-        "base64" => decode_base64(text),
-        "escape" => text::parse_escaped(text),
+        "hex" => text::parse_hex(text, work),
+        "base64" => decode_base64(text, work),
+        "escape" => text::parse_escaped(text, work),
         _ => Err(unknown_encoding(format)),
     }
 }
 
 static QUOTING: &[Overload] = &[
-    function!("quote_literal"(Text) -> Text, "As a literal of SQL.", quote_literal),
+    function!(patient "quote_literal"(Text) -> Text, "As a literal of SQL.", quote_literal),
     function!(row "quote_nullable"(Text) -> Text, "As a literal of SQL, or NULL.", quote_nullable),
-    function!("quote_ident"(Text) -> Text, "As a name in SQL.", quote_ident),
-    function!("encode"(Bytea, Text) -> Text, "As hex, base64 or escape.", encode),
-    function!("decode"(Text, Text) -> Bytea, "From hex, base64 or escape.", decode),
+    function!(patient "quote_ident"(Text) -> Text, "As a name in SQL.", quote_ident),
+    function!(patient "encode"(Bytea, Text) -> Text, "As hex, base64 or escape.", encode),
+    function!(patient "decode"(Text, Text) -> Bytea, "From hex, base64 or escape.", decode),
     function!("to_hex"(Integer) -> Text, "In hexadecimal.", |n| Ok(format!("{n:x}"))),
     function!("to_hex"(BigInt) -> Text, "In hexadecimal.", |n| Ok(format!("{n:x}"))),
 ];
@@ -223,12 +254,14 @@ mod tests {
             bytes in proptest::collection::vec(any::<u8>(), 0..200),
             format in prop_oneof![Just("hex"), Just("base64"), Just("escape")],
         ) {
-            prop_assert_eq!(decode(&encode(&bytes, format).unwrap(), format).unwrap(), bytes);
+            let context = EvalContext::default();
+            let encoded = encode(&context, &bytes, format).unwrap();
+            prop_assert_eq!(decode(&context, &encoded, format).unwrap(), bytes);
         }
 
         #[test]
         fn any_text_decodes_or_is_refused(text in ".*", format in "hex|base64|escape") {
-            let _ = decode(&text, &format);
+            let _ = decode(&EvalContext::default(), &text, &format);
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use super::generic::GenericCall;
 use super::resolve::base;
-use super::{Overload, Pattern, string};
+use super::{Overload, Pattern, check_size};
 use crate::error::{Error, Result, state};
 use crate::function::kernel::function;
 use remora_storage::value::{PackedType, RecordField, RecordType, SqlRecord};
@@ -45,7 +45,7 @@ pub(crate) fn encode<'v>(
 ) -> Result<Vec<u8>> {
     let fields: Vec<_> = fields.into_iter().collect();
     let lengths = fields.iter().filter_map(|(_, value)| value.bytes());
-    string::check_size(Some(lengths.map(<[u8]>::len).sum()))?;
+    check_size(Some(lengths.map(<[u8]>::len).sum()))?;
     let bytes = SqlRecord::encode(fields);
     match SqlRecord::new(&bytes) {
         Some(record) if record.depth() > DEPTH_MAX => Err(sql_error!(
@@ -135,10 +135,12 @@ static RECORDS: &[Overload] = &[
         "A field of a record, by its number from 0.", field),
     function!(strict generic RECORD_AS(Pattern::Any) -> Pattern::Any,
         "A record as one of another type that has the same fields.",
-        |call| match call.values[0].bytes() {
-            Some(bytes) => Ok(Value::Packed(packed(call.returns), bytes.to_vec())),
-            None => Ok(Value::Null),
-        }),
+        |call| Ok(match (call.values[0].as_record(), call.values[0].bytes()) {
+            (Some(_), Some(bytes)) => Value::Packed(packed(call.returns), bytes.to_vec()),
+            // What is no record, which SQL can call it with, stays what it is.
+            _ if call.types[0] == call.returns => call.values[0].to_owned(),
+            _ => Value::Null,
+        })),
     Overload::generic(
         RECORD_TESTS[0],
         &[Pattern::Any],

@@ -3,8 +3,8 @@
 use super::{
     Overload, amounts, arithmetic, array, bins, bits, clock, collation, comparison, definition,
     digest, format_text, ids, json, like, made, math, moment, numbers, overlaps, part, pg_types,
-    precision, quote, range, record, regex, sample, sequence, setting, string, system, timetz,
-    to_char, trigonometry, unicode, updatable,
+    precision, quote, range, record, regex, sample, sequence, setting, statement, string, system,
+    timetz, to_char, trigonometry, unicode, updatable,
 };
 use hashbrown::HashMap;
 use std::sync::LazyLock;
@@ -33,6 +33,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Overload> {
         definition::FUNCTIONS,
         digest::FUNCTIONS,
         ids::FUNCTIONS,
+        statement::rate_limit::FUNCTIONS,
         moment::FUNCTIONS,
         overlaps::FUNCTIONS,
         part::FUNCTIONS,

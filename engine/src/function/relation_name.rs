@@ -3,6 +3,9 @@
 use crate::error::{Error, Result};
 use std::fmt;
 
+/// The longest text that may be a name: one is looked at character by character, which nothing interrupts.
+const TEXT_BYTES_MAX: usize = 64 << 10;
+
 /// The name of a relation; shown so that it is read back as the same.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct RelationName {
@@ -19,6 +22,9 @@ impl RelationName {
     /// 42602 where the text is no name, 0A000 for more parts.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let invalid = || sql_error!(INVALID_NAME, "invalid name syntax");
+        if text.len() > TEXT_BYTES_MAX {
+            return Err(invalid().with_detail("It is too long for a name."));
+        }
         let mut parts = Vec::new();
         let mut rest = text.trim();
         loop {

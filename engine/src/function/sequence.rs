@@ -1,23 +1,21 @@
 //! Sequences' functions: `nextval`, `currval`, `lastval`, `setval`.
 //!
 //! They ask for what no argument says: what sequences there are, and what the session has taken
-//! ([`SequenceScope`]). A statement gets that only if it calls one of them, so that others pay nothing.
+//! ([`StatementScope`]). A statement gets that only if it calls one of them, so that others pay nothing.
 //! Numbers are taken beside transactions ([`remora_storage::transaction::Core::next_value`]).
 
 use super::Overload;
 use super::Volatility::Volatile;
 use super::kernel::function;
 use super::oids::{described, relation_named, relation_oid};
-use super::{EvalContext, Located, NOWHERE, Needs, RelationName, SearchPath, schema_name};
+use super::statement::{StatementScope, scope};
+use super::{Located, NOWHERE, Needs, RelationName, SearchPath, schema_name};
 use crate::error::{Error, Result, state};
-use crate::notification::{Message, Outbox};
 use parking_lot::Mutex;
 use remora_storage::catalog::{Catalog, SequenceDef, SequenceEntry, SequencePosition};
-use remora_storage::transaction::Core;
 use remora_storage::{Lsn, SequenceId, Value, ValueRef};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What a session has taken from sequences.
 #[derive(Debug, Default)]
@@ -40,99 +38,7 @@ impl SessionSequences {
     }
 }
 
-/// What the functions of one statement may use.
-#[derive(Debug)]
-pub(crate) struct SequenceScope {
-    catalog: Arc<Catalog>,
-    path: Arc<SearchPath>,
-    core: Arc<Core>,
-    /// Whether the transaction was begun to read only.
-    read_only: bool,
-    /// Whether nobody may see what it takes before that is durable.
-    is_synchronous: bool,
-    /// Where the log must be durable before the numbers of the statement may be seen; 0 while it has none.
-    logged: AtomicU64,
-    session: Arc<SessionSequences>,
-    /// Messages of the statement to other sessions.
-    outbox: Mutex<Outbox>,
-}
-
-impl SequenceScope {
-    /// The scope of a statement that sees `catalog`, and looks names up by `path`.
-    pub(crate) fn new(
-        (catalog, path): (Arc<Catalog>, Arc<SearchPath>),
-        core: Arc<Core>,
-        read_only: bool,
-        is_synchronous: bool,
-        session: &Arc<SessionSequences>,
-    ) -> Arc<Self> {
-        Arc::new(Self {
-            catalog,
-            path,
-            core,
-            read_only,
-            is_synchronous,
-            logged: AtomicU64::new(0),
-            session: Arc::clone(session),
-            outbox: Mutex::default(),
-        })
-    }
-
-    /// Sends a message, if the transaction of the statement commits.
-    ///
-    /// # Errors
-    /// 53200
-    pub(super) fn send(&self, message: Arc<Message>) -> Result<()> {
-        self.outbox.lock().send(message, self.core.ledger())
-    }
-
-    /// Takes the messages that the statement has sent.
-    pub(crate) fn take_outbox(&self) -> Outbox {
-        std::mem::take(&mut self.outbox.lock())
-    }
-
-    /// Waits until the numbers of the statement so far may be seen: they must not be given to another one after a
-    /// crash.
-    ///
-    /// # Errors
-    /// 25006 where that can no longer be, 53100 where there is no room for it now.
-    pub(crate) fn before_shown(&self) -> Result<()> {
-        // Relaxed: the statement runs on this thread.
-        let logged = Lsn(self.logged.load(Relaxed));
-        match self.is_synchronous && logged > Lsn(0) {
-            true => Ok(self.core.wait_logged_to(logged)?),
-            false => Ok(()),
-        }
-    }
-
-    /// Notes that the statement has a number which is in the log before there.
-    fn note_logged(&self, lsn: Lsn) {
-        self.logged.fetch_max(lsn.0, Relaxed);
-    }
-
-    /// The catalog that the statement sees.
-    pub(crate) fn catalog(&self) -> &Catalog {
-        &self.catalog
-    }
-
-    /// The same, to be kept.
-    pub(crate) fn shared(&self) -> &Arc<Catalog> {
-        &self.catalog
-    }
-
-    /// Where the statement looks names up.
-    pub(crate) fn path(&self) -> &SearchPath {
-        &self.path
-    }
-
-    fn refuse_to_change(&self, function: &str) -> Result<()> {
-        if !self.read_only {
-            return Ok(());
-        }
-        let message = format!("cannot execute {function}() in a read-only transaction");
-        Err(Error::new(state::READ_ONLY_SQL_TRANSACTION, message))
-    }
-
+impl StatementScope {
     fn next(&self, name: &str) -> Result<i64> {
         let entry = find(&self.catalog, &self.path, name)?;
         self.refuse_to_change("nextval")?;
@@ -277,11 +183,6 @@ fn not_yet(what: &str) -> Error {
         OBJECT_NOT_IN_PREREQUISITE_STATE,
         "{what} is not yet defined in this session"
     )
-}
-
-pub(super) fn scope(context: &EvalContext) -> Result<&SequenceScope> {
-    let scope = context.sequences.as_deref();
-    scope.ok_or_else(|| Error::unsupported("a sequence in this place"))
 }
 
 fn text<'a>(arguments: &[ValueRef<'a>], at: usize) -> &'a str {

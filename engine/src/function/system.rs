@@ -2,7 +2,7 @@
 
 use super::Volatility::{Stable, Volatile};
 use super::kernel::function;
-use super::sequence::scope;
+use super::statement::scope;
 use super::{EvalContext, Needs, Overload, Pattern, type_name};
 use crate::error::{Error, Result, state};
 use crate::notification::Message;

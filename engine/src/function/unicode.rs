@@ -1,8 +1,8 @@
 //! Unicode: characters that are written by their numbers (`unistr`, and `U&'..'` and `U&".."` of SQL), and the
 //! forms in which one text can be written (`normalize`, Unicode Standard Annex 15).
 
-use super::Overload;
 use super::kernel::function;
+use super::{EvalContext, Overload, Work};
 use crate::error::{Error, Result, state};
 use unicode_normalization::UnicodeNormalization;
 
@@ -57,11 +57,17 @@ impl Notation {
 /// # Errors
 /// 42601 where digits are missing or one half of a surrogate pair is; 22023 where there is no such character.
 pub(crate) fn unescape(text: &str, notation: Notation) -> Result<String> {
+    unescape_long(text, notation, &Work::unasked())
+}
+
+/// Like [`unescape`], for a text of any length.
+fn unescape_long(text: &str, notation: Notation, work: &Work<'_>) -> Result<String> {
     let mark = notation.mark();
     let mut out = String::with_capacity(text.len());
     let mut high = None;
     let mut rest = text;
     while let Some(character) = rest.chars().next() {
+        work.spend(character.len_utf8())?;
         rest = &rest[character.len_utf8()..];
         if character != mark || rest.starts_with(mark) {
             if high.is_some() {
@@ -102,30 +108,41 @@ fn half_a_pair() -> Error {
 }
 
 /// A text in one of the four forms.
-fn normalize(text: &str, form: &str) -> Result<String> {
-    Ok(match form.to_ascii_uppercase().as_str() {
-        "NFC" => text.nfc().collect(),
-        "NFD" => text.nfd().collect(),
-        "NFKC" => text.nfkc().collect(),
-        "NFKD" => text.nfkd().collect(),
+fn normalize(context: &EvalContext, text: &str, form: &str) -> Result<String> {
+    let work = Work::new(context);
+    let mut stopped = None;
+    // What is given up ends here: the form takes no more of the text.
+    let characters = text.chars().map_while(|c| {
+        let spent = work.spend(c.len_utf8());
+        spent
+            .map_err(|error| stopped = Some(error))
+            .ok()
+            .map(|()| c)
+    });
+    let written = match form.to_ascii_uppercase().as_str() {
+        "NFC" => characters.nfc().collect(),
+        "NFD" => characters.nfd().collect(),
+        "NFKC" => characters.nfkc().collect(),
+        "NFKD" => characters.nfkd().collect(),
         _ => {
             let message = format!("invalid normalization form: {form}");
             return Err(Error::new(state::INVALID_PARAMETER_VALUE, message));
         }
-    })
+    };
+    stopped.map_or(Ok(written), Err)
 }
 
 static WRITTEN: &[Overload] = &[
-    function!("unistr"(Text) -> Text, "The text, characters in place of their numbers.",
-        |text| unescape(text, Notation::Unistr)),
-    function!("normalize"(Text) -> Text, "The text in the form NFC.",
-        |text| normalize(text, "NFC")),
-    function!("normalize"(Text, Text) -> Text, "The text in a form: NFC, NFD, NFKC or NFKD.",
+    function!(patient "unistr"(Text) -> Text, "The text, characters in place of their numbers.",
+        |context, text| unescape_long(text, Notation::Unistr, &Work::new(context))),
+    function!(patient "normalize"(Text) -> Text, "The text in the form NFC.",
+        |context, text| normalize(context, text, "NFC")),
+    function!(patient "normalize"(Text, Text) -> Text, "The text in a form: NFC, NFD, NFKC or NFKD.",
         normalize),
-    function!("is_normalized"(Text) -> Boolean, "Whether the text is in the form NFC.",
-        |text| Ok(normalize(text, "NFC")? == text)),
-    function!("is_normalized"(Text, Text) -> Boolean, "Whether the text is in the form.",
-        |text, form| Ok(normalize(text, form)? == text)),
+    function!(patient "is_normalized"(Text) -> Boolean, "Whether the text is in the form NFC.",
+        |context, text: &str| Ok(normalize(context, text, "NFC")? == text)),
+    function!(patient "is_normalized"(Text, Text) -> Boolean, "Whether the text is in the form.",
+        |context, text: &str, form| Ok(normalize(context, text, form)? == text)),
 ];
 
 /// All overloads of this file.

@@ -6,7 +6,7 @@
 use super::Volatility::Stable;
 use super::kernel::function;
 use super::oids::{Numbered, numbered_by};
-use super::sequence::scope;
+use super::statement::scope;
 use super::{EvalContext, Needs, Overload};
 use crate::error::Result;
 use remora_storage::catalog::{Catalog, TriggerEvent, TriggerTiming, ViewDef};

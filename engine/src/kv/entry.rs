@@ -47,7 +47,7 @@ impl Entry {
 }
 
 /// The moment of a TIMESTAMPTZ; `None` for one that is infinite or beyond what the system can tell.
-fn moment(micros: i64) -> Option<SystemTime> {
+pub(crate) fn moment(micros: i64) -> Option<SystemTime> {
     if micros == i64::MAX {
         return None;
     }

@@ -1,7 +1,7 @@
 //! The statements of a key-value table.
 
-use super::Entry;
-use crate::error::{Error, Result, state};
+use super::{Entry, HandleTable};
+use crate::error::Result;
 use crate::session::Connection;
 use remora_storage::DataType;
 
@@ -101,27 +101,16 @@ impl Texts {
         format!("SELECT {columns} FROM {table} {filter}ORDER BY key LIMIT $1")
     }
 
-    /// Whether there is a table of this name.
-    pub(super) fn is_there(&self, conn: &Connection) -> Result<bool> {
-        match conn.prepare(&format!("SELECT FROM {}", self.table)) {
-            Ok(_) => Ok(true),
-            Err(error) if error.sqlstate() == state::UNDEFINED_TABLE => Ok(false),
-            Err(error) => Err(error),
+    /// The table of this name, as these statements need it.
+    pub(super) fn handle_table(name: &str) -> HandleTable<'_> {
+        HandleTable {
+            name,
+            kind: "key-value table",
         }
     }
 
-    /// Sees that the table has the columns that these statements need.
-    pub(super) fn check(&self, conn: &Connection, name: &str) -> Result<()> {
-        let other = |why: String| -> Error {
-            sql_error!(
-                WRONG_OBJECT_TYPE,
-                "\"{name}\" is not a key-value table: {why}"
-            )
-            .with_hint("Take another name, or let the key-value door make the table.")
-        };
-        let found = conn
-            .prepare(&self.entry)
-            .map_err(|error| other(error.to_string()))?;
+    /// Checks that the table has the columns that these statements need.
+    pub(super) fn check(&self, conn: &Connection, table: &HandleTable<'_>) -> Result<()> {
         let wanted = [
             DataType::Bytea,
             DataType::Bytea,
@@ -129,18 +118,7 @@ impl Texts {
             DataType::TimestampTz,
             DataType::TimestampTz,
         ];
-        for (column, wanted) in found.columns().iter().zip(wanted) {
-            if column.data_type != wanted {
-                return Err(other(format!(
-                    "column \"{}\" is of type {}, not {wanted}",
-                    column.name, column.data_type
-                )));
-            }
-        }
-        for text in [&self.put_for, &self.increment, &self.expire] {
-            conn.prepare(text)
-                .map_err(|error| other(error.to_string()))?;
-        }
-        Ok(())
+        let others = [&*self.put_for, &self.increment, &self.expire];
+        table.check(conn, &self.entry, &wanted, &others)
     }
 }

@@ -91,6 +91,7 @@ pub(super) fn finish(
                 alone: None,
                 parameters: std::mem::take(parameters),
                 text: Arc::clone(text),
+                memory: None,
             };
             CursorSyntax::Declare(name, options, Arc::new(query))
         }

@@ -1,6 +1,6 @@
 //! From SQL text to syntax trees.
 //!
-//! 1. `token` splits the text into tokens and statements, and turns every `?` into a numbered
+//! 1. `size` says how much memory a text will take, and `token` splits it into tokens and statements, and turns every `?` into a numbered
 //!    placeholder, so that the rest of the engine knows `$n` only; `unicode` reads names and texts with
 //!    characters written by their numbers.
 //! 2. `chain` puts brackets into long chains of AND and OR, and `depth` bounds how deep a syntax tree can become,
@@ -48,6 +48,7 @@ pub(crate) mod routine;
 mod schema_elements;
 mod sequence;
 mod set_schema;
+mod size;
 mod spelling;
 mod star;
 mod storage_parameter;
@@ -80,6 +81,7 @@ pub(crate) use prepared::PreparedSyntax;
 pub(crate) use rename::{Named, Replaced, rename, replace_at};
 pub(crate) use sequence::{Aside, Overriding, SequenceOptions, SequenceSyntax};
 pub(crate) use set_schema::SetSchema;
+pub(crate) use size::memory;
 pub(crate) use star::STAR;
 pub(crate) use storage_parameter::{ParametersOf, SetParameters};
 pub(crate) use subscripts::Subscripts;
@@ -90,6 +92,7 @@ pub(crate) use upkeep::{Refresh, Reindex, Upkeep};
 
 use crate::error::Result;
 use around::{is_space, is_word};
+use remora_storage::pool::Reservation;
 use sqlparser::ast;
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::keywords::Keyword;
@@ -110,6 +113,8 @@ pub(crate) struct Parsed {
     pub parameters: usize,
     /// Its text, or the beginning of a long one.
     pub text: Arc<str>,
+    /// Memory reserved for all that comes of the text, where that is much.
+    pub memory: Option<Arc<Reservation>>,
 }
 
 /// A statement's syntax tree.
@@ -322,6 +327,7 @@ fn parse_statement(sql: &str, mut tokens: Vec<TokenWithSpan>, text: &str) -> Res
         alone,
         parameters,
         text,
+        memory: None,
     })
 }
 

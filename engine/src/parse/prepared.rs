@@ -45,6 +45,7 @@ pub(super) fn syntax(
                 alone: None,
                 parameters: std::mem::take(parameters),
                 text: Arc::clone(text),
+                memory: None,
             }),
         }),
         S::Execute {

@@ -365,7 +365,9 @@ impl Planned {
 
     /// Whether it changes the database, or locks rows of it.
     pub(crate) fn changes(&self) -> bool {
-        self.statement.changes() || self.with.as_ref().is_some_and(|with| with.changes())
+        self.statement.changes()
+            || self.with.as_ref().is_some_and(|with| with.changes())
+            || self.needs.has(Needs::WRITES) && !matches!(self.statement, Statement::Explain(_))
     }
 }
 

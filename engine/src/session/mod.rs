@@ -37,8 +37,8 @@ mod sweeper;
 mod tests;
 mod transaction;
 
+pub use crate::activity::RetryLimit;
 pub use api::connection::Connection;
-pub use execute::backoff::RetryLimit;
 pub(crate) use sessions::{Limits, Sessions};
 pub use transaction::transaction_block::TransactionStatus;
 

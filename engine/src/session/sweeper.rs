@@ -26,8 +26,8 @@
 
 use crate::error::Result;
 use crate::exec::{self, ExecContext, Planner, Transaction};
-use crate::function::{EvalContext, SequenceScope, StatementClock};
-use crate::notification::{Dispatcher, Sender};
+use crate::function::{EvalContext, StatementClock, StatementScope};
+use crate::notification::{Dispatcher, Outbox, Sender};
 use parking_lot::Mutex;
 use remora_storage::catalog::{Catalog, TableEntry};
 use remora_storage::pool::Claim;
@@ -316,13 +316,18 @@ impl Pass<'_> {
 
     /// Deletes rows, and commits; returns how many there were.
     fn delete(&self, rows: &[RowId], mut tx: Transaction) -> Result<u64> {
-        let context = self.context();
+        let context = self.context(&tx);
         let swept = exec::sweep(self.table, rows, &mut tx, &context)?;
         if tx.has_deferred() {
             exec::check_deferred(&mut tx, &context)?;
         }
-        let outbox = context.eval.sequences.as_ref();
-        let outbox = outbox.map(|scope| scope.take_outbox()).unwrap_or_default();
+        let outbox = match &context.eval.statement {
+            Some(scope) => {
+                scope.write_limits(&mut tx)?;
+                scope.take_outbox()
+            }
+            None => Outbox::default(),
+        };
         let committing = self.notifications.commit(&mut tx, outbox, Sender::SYSTEM)?;
         drop(tx);
         committing.wait()?;
@@ -330,16 +335,17 @@ impl Pass<'_> {
     }
 
     /// A context of no session, for actions of foreign keys and triggers.
-    fn context(&self) -> ExecContext {
+    fn context(&self, tx: &Transaction) -> ExecContext {
         let core = Arc::clone(self.core);
         let catalog = core.catalog();
         let types = Some(Arc::clone(catalog.type_space()));
         let names = (catalog, Arc::default());
-        let sequences = SequenceScope::new(names, core, false, false, &Arc::default());
+        let scope = StatementScope::new(names, core, false, false, &Arc::default());
+        scope.show(tx.id(), tx.view());
         ExecContext {
             eval: EvalContext {
                 clock: StatementClock::at(self.now),
-                sequences: Some(sequences),
+                statement: Some(scope),
                 types,
                 ..EvalContext::default()
             },

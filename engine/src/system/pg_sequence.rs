@@ -26,7 +26,7 @@ system_table! {
     /// One sequence that the statement sees, as a table of one row.
     ONE = "sequence", CATALOG;
     |context|
-    let scope = context.eval.sequences.as_ref();
+    let scope = context.eval.statement.as_ref();
     let entry = scope.and_then(|scope| scope.catalog().sequence_by_id(context.sequence?));
     for entry in entry.into_iter();
     let state = entry.counter.state();

@@ -91,7 +91,7 @@ impl<'a> SystemContext<'a> {
 
     /// Returns the catalog that the statement sees without the temporary objects of other sessions.
     pub(super) fn names(&self) -> Names {
-        let scope = self.eval.sequences.as_ref();
+        let scope = self.eval.statement.as_ref();
         let catalog = scope.map(|scope| Arc::clone(scope.shared()));
         Names {
             catalog: catalog.unwrap_or_else(|| self.core().shown_catalog()),

@@ -83,6 +83,7 @@ impl Block {
     }
 
     /// The same in this block; `None` when the row has moved.
+    #[inline]
     fn try_write(
         &self,
         slot: Slot,

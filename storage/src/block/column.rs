@@ -77,6 +77,10 @@ impl Column {
         self.id
     }
 
+    pub(super) fn is_of_strings(&self) -> bool {
+        matches!(self.values, Values::Strings(_))
+    }
+
     pub(super) fn data_type(&self) -> DataType {
         self.data_type
     }

@@ -156,6 +156,10 @@ impl Take for Gatherer {
         self.rows
     }
 
+    fn copies_strings(&self) -> bool {
+        self.columns.iter().any(Column::is_of_strings)
+    }
+
     fn take_stretch(&mut self, number: BlockNo, rows: &Stretch<'_>) {
         let id = |at: usize| RowId::new(number, Slot((rows.slot + at) as u16));
         self.add(rows, rows.live.as_deref(), id);

@@ -80,6 +80,7 @@ fn base_view(heap: &Heap, field: &Field, value: &ValueRef<'_>, must: bool) -> Re
 }
 
 /// The version that `changes` make of `old`.
+#[inline]
 pub(super) fn updated<'p>(
     pool: &'p Pool,
     begin: Stamp,
@@ -93,6 +94,7 @@ pub(super) fn updated<'p>(
 }
 
 /// The same where the old row is an image, too.
+#[inline]
 fn image_updated<'p>(
     pool: &'p Pool,
     begin: Stamp,

@@ -117,6 +117,11 @@ pub trait Take {
     /// Rows that it holds until they are handed on.
     fn held(&self) -> usize;
 
+    /// Whether it copies strings.
+    fn copies_strings(&self) -> bool {
+        false
+    }
+
     /// Takes those rows of a hot block that pass.
     fn take_stretch(&mut self, number: BlockNo, rows: &Stretch<'_>);
 

@@ -234,6 +234,7 @@ impl Block {
     }
 
     /// The word of a slot's head, to chain a version.
+    #[inline]
     pub(super) fn head_word(&self, slot: Slot) -> Result<&HeadWord> {
         match &self.base {
             Base::Hot(rows) => Ok(&rows.header(slot).head),

@@ -10,12 +10,12 @@ use super::notes::Notes;
 use crate::block::{IntColumn, RowRef};
 use crate::error::Result;
 use crate::ids::{ColumnId, IndexId, RowId, TableId};
-use crate::index::IntEntries;
 use crate::index::key::IntKeyBytes;
 use crate::index::{
     Batch, Index, Key, KeyBuffer, KeyColumn, KeyGuard, KeyLatches, encode_column, encode_key,
     int_of_key, is_key_of_words,
 };
+use crate::index::{GoneRanges, IntEntries};
 use crate::mvcc::Registration;
 use crate::pool::{Claim, Ledger, Owner, Pool, Reservation};
 use crate::table::{Found, Table};
@@ -58,6 +58,7 @@ struct Shared {
     latches: KeyLatches,
     notes: Notes,
     key_sizes: KeySizes,
+    gone: GoneRanges,
     /// For the latches.
     memory: Reservation,
 }
@@ -294,6 +295,7 @@ impl IndexEntry {
                 latches: KeyLatches::new(),
                 notes: Notes::default(),
                 key_sizes: KeySizes::new(&def),
+                gone: GoneRanges::default(),
                 memory,
             }),
             def,
@@ -312,6 +314,20 @@ impl IndexEntry {
             columns: self.columns.clone(),
             within: self.within.clone(),
             shared: Arc::clone(&self.shared),
+        }
+    }
+
+    /// The parts of the index that later snapshots need not walk over.
+    pub fn gone(&self) -> &GoneRanges {
+        &self.shared.gone
+    }
+
+    /// Says, where that has to be said, that there is an entry which is the key of its row: behind adding it, within the same
+    /// operation.
+    #[inline(always)]
+    pub fn note_added(&self, key: &[u8], row: RowId) {
+        if self.shared.gone.is_watched() {
+            self.shared.gone.added(key, row);
         }
     }
 

@@ -7,7 +7,7 @@ use std::ops::Bound;
 
 /// A place between entries: after those with a lesser key, and of its own key's those with rows
 /// below `rows`.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub(super) struct Cut {
     pub(super) key: Key,
     /// Beyond any row's number: after all of them.
@@ -99,6 +99,11 @@ impl Cursor {
             false => &mut self.low,
         };
         here.move_to(key, row, self.reverse);
+    }
+
+    /// Has a scan in key order go on at a place.
+    pub(super) fn go_on_at(&mut self, place: Cut) {
+        self.low = place;
     }
 
     pub(super) fn finish(&mut self) {

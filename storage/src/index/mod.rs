@@ -13,6 +13,8 @@
 //! - [`HashIndex`]: points only. Buckets of one cache line, read without a lock. It keeps no keys
 //!   but some bits of their hash, and so may take two keys for one.
 //!
+//! [`GoneRanges`] has scans of queues pass what was taken from them.
+//!
 //! Both take their memory from the pool, shrink when keys go, and are accounted for under
 //! [`crate::pool::Owner::Index`].
 //!
@@ -25,6 +27,7 @@ mod batch;
 mod counter;
 mod cursor;
 mod evacuate;
+mod gone;
 mod hash;
 mod int_entries;
 pub mod key;
@@ -46,6 +49,7 @@ pub use batch::Batch;
 pub(crate) use counter::Counter;
 pub use cursor::{Cursor, Entries};
 pub use evacuate::Pass;
+pub use gone::{GoneRanges, Look, WALKED};
 pub use hash::{HashIndex, ROWS_MAX};
 pub use int_entries::IntEntries;
 pub(crate) use key::END_OF_TEXT_BYTES;

@@ -36,6 +36,11 @@ impl<'r> Viewpoint<'r> {
         self.operation
     }
 
+    /// The snapshot.
+    pub fn snapshot(&self) -> Timestamp {
+        self.operation.snapshot()
+    }
+
     /// Resolves the stamp that `read` loads (with Acquire); a marker is resolved through its
     /// owner's slot.
     ///

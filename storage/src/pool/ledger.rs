@@ -43,6 +43,8 @@
 //! All atomics are relaxed: the counters guard no other memory, and each is only ever changed by
 //! read-modify-write operations, whose order on one atomic is total.
 
+mod freed;
+
 use super::allocator::Pool;
 use super::claim::{self, Claim};
 use super::pressure::{Fill, Pressure, PressureThresholds};
@@ -50,6 +52,7 @@ use super::tally::Tallies;
 use crate::error::{Error, Result};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use freed::Freed;
 use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -146,6 +149,7 @@ pub struct Ledger {
     /// Pools that reserve from it.
     pools: Mutex<Vec<Weak<Pool>>>,
     relief: Mutex<Option<Weak<dyn Relief>>>,
+    freed: Freed,
 }
 
 /// Frees memory that somebody could do without.
@@ -192,6 +196,7 @@ impl Ledger {
             pressure: Pressure::new(thresholds, fill),
             pools: Mutex::default(),
             relief: Mutex::default(),
+            freed: Freed::default(),
         })
     }
 
@@ -520,6 +525,7 @@ impl Reservation {
             let small = self.small.min(less);
             self.ledger.give_small(small);
             self.ledger.give(self.owner, less);
+            self.ledger.freed.note(self.owner, less);
             self.small -= small;
             self.bytes = bytes;
         }

@@ -82,6 +82,8 @@ pub enum Fault {
     NotedKeyStays,
     /// Nobody looks whether rows have a key of a new unique index twice.
     RepeatedNotSought,
+    /// A gone range has within it entries that were added while it was found.
+    AddedNotLeftOut,
 }
 
 /// Whether a model leaves that step out; never outside models.

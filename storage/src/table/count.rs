@@ -43,10 +43,11 @@ impl RowCount {
         rows.max(0) as u64
     }
 
-    /// Takes back the count of an insertion that was undone.
-    pub fn note_undo(&self) {
-        self.rows.fetch_sub(1, Relaxed);
+    /// Takes back the count of an insertion that was undone; returns how many rows are left.
+    pub fn note_undo(&self) -> u64 {
         self.uncommitted.fetch_sub(1, Relaxed);
+        let rows = self.rows.fetch_sub(1, Relaxed) - 1;
+        rows.max(0) as u64
     }
 
     /// Counts what a transaction has committed.

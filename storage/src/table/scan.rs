@@ -14,6 +14,8 @@ use std::ops::Range;
 /// Slots that one call of [`Table::gather`] passes at most, so that a scan that finds nothing can
 /// be stopped.
 const PASSED_MAX: usize = 1 << 16;
+/// Bytes of a batch into which strings are copied, about: their lengths are not looked at before.
+const BATCH_BYTES: usize = 4 << 20;
 
 /// Rows found by a scan.
 #[derive(Debug, Default)]
@@ -161,8 +163,10 @@ impl Table {
     ) -> RowId {
         let piece = Gatherer::piece(&self.layout).min(batch.capacity);
         let (mut at, mut passed) = (from, 0);
+        let copies = batch.taker.copies_strings();
         while at < end && batch.room() >= piece && passed < PASSED_MAX {
             let (number, slot) = (at.block(), usize::from(at.slot().0));
+            let here = at;
             at = RowId::new(BlockNo(number.0 + 1), Slot(0)).min(end);
             let entry = self.directory.get(number);
             let Some(block) = entry.and_then(|entry| entry.get(viewpoint.operation())) else {
@@ -172,7 +176,16 @@ impl Table {
             if slot >= claimed {
                 continue;
             }
-            let stop = gather_some(number, block, slot..claimed, piece, viewpoint, batch);
+            let most = match copies {
+                true => rows_within(block, claimed),
+                false => usize::MAX,
+            };
+            let held = batch.taker.held();
+            if held > 0 && held >= most {
+                return here;
+            }
+            let end = claimed.min(slot.saturating_add(most));
+            let stop = gather_some(number, block, slot..end, piece, viewpoint, batch);
             passed += stop - slot;
             if block.is_frozen() && batch.taker.held() > batch.capacity / 4 {
                 // What was decoded is handed on as it is, rather than copied behind more.
@@ -234,6 +247,12 @@ impl Table {
             next_block.min(end)
         }
     }
+}
+
+/// Rows of a block that take about as much as a batch may; more than there are, mostly.
+fn rows_within(block: &Block, claimed: usize) -> usize {
+    let each = block.bytes() / claimed;
+    (BATCH_BYTES / each.max(1)).max(1)
 }
 
 /// Gathers a piece of a hot block, or as much of a frozen one as the batch takes: the more of its

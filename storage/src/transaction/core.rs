@@ -431,6 +431,7 @@ impl Core {
             self.pool.purge(u64::MAX);
         }
         self.ledger().ease_pressure();
+        self.ledger().trim_at_rest(std::time::Instant::now());
         self.listeners.tell(&untold);
     }
 

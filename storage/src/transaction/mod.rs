@@ -229,8 +229,11 @@ impl Transaction {
             if write.kind == WriteKind::Insert
                 && let Some(count) = entry.rows.count()
             {
-                count.note_undo();
-                core.waiting.call(Awaited::Room(entry.def.id));
+                let rows = count.note_undo();
+                // Of an insertion that found no room there is none now, either.
+                if entry.def.bound.is_some_and(|bound| rows < bound.max_rows) {
+                    core.waiting.call_for_room(entry.def.id, 1);
+                }
             }
         }
     }

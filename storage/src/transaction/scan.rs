@@ -2,14 +2,15 @@
 
 use super::reads::{Columns, Recorded, RowTest};
 use super::view::{ends, ends_of_prefix};
-use super::walk::{each_row, first_shown};
+use super::walk::{each_row, first_shown, is_gone};
 use super::{ReadView, RowRef};
 use crate::block::{Choice, Gatherer, Take, Vector, Visitor};
 use crate::catalog::{IndexEntry, IntKey, TableEntry};
 use crate::error::Result;
 use crate::ids::{BLOCK_SLOTS, BlockNo, ColumnId, RowId, Slot};
-use crate::index::{Cursor, Entries, Key};
+use crate::index::{Cursor, Entries, Key, Look, WALKED};
 use crate::mvcc::Viewpoint;
+use crate::pool::Ledger;
 use crate::table::{BlocksPassed, Found, Table, Taking};
 use crate::value::{ColumnBounds, DataType, ValueRef};
 use arrow_array::ArrayRef;
@@ -239,25 +240,70 @@ impl Walk {
     }
 
     /// Passes entries whose rows the view does not show, to the first one whose row it does: where rows come and go, as those
-    /// of a queue, there are many, and a few entries at a time would be sought each time.
+    /// of a queue, there are many, and a few entries at a time would be sought each time. Those that an old snapshot alone keeps
+    /// are passed by all later ones at once ([`GoneRanges`](crate::index::GoneRanges)).
     #[cold]
-    fn pass_gone(&mut self, rows: &Table, viewpoint: &Viewpoint<'_>) {
+    fn pass_gone(
+        &mut self,
+        (table, ledger): (&TableEntry, &Arc<Ledger>),
+        viewpoint: &Viewpoint<'_>,
+    ) {
+        let index = Arc::clone(&self.index);
+        let gone = index.gone();
+        // A row that the system has deleted may be taken back by who was there before.
+        let looks = !self.cursor.is_backward() && !table.def.loses_rows();
+        let mut look = match looks {
+            true => gone.look(viewpoint.snapshot()),
+            false => None,
+        };
+        let mut passed = self.note_passed(self.entries.len(), look.as_mut(), table, viewpoint);
         let mut step = PASSED_AT_FIRST;
         while !self.cursor.is_done() {
-            let before = self.cursor.clone();
-            self.advance(step);
-            match first_shown(&self.index, &self.entries, rows, viewpoint) {
-                None => step = INDEX_STEP.min(2 * step),
-                Some(at) => {
-                    self.cursor = before;
-                    if let Some((key, row)) = at.checked_sub(1).map(|last| self.entries.entry(last))
-                    {
-                        self.cursor.stand_at(key, row);
-                    }
-                    return;
+            if looks && gone.skip(&mut self.cursor, viewpoint.snapshot()) {
+                if let Some(look) = &mut look {
+                    look.skip_to(&self.cursor);
                 }
+                continue;
+            }
+            let before = self.cursor.clone();
+            let entries = self.advance(step);
+            let shown = first_shown(&index, &self.entries, &table.rows, viewpoint);
+            let invisible = shown.unwrap_or(entries);
+            passed += self.note_passed(invisible, look.as_mut(), table, viewpoint);
+            if let Some(at) = shown {
+                self.cursor = before;
+                if let Some((key, row)) = at.checked_sub(1).map(|last| self.entries.entry(last)) {
+                    self.cursor.stand_at(key, row);
+                }
+                break;
+            }
+            step = INDEX_STEP.min(2 * step);
+        }
+        if looks && passed >= WALKED && !gone.is_watched() {
+            // Without memory for it, the next ones walk as well.
+            let _ = gone.watch(ledger);
+        }
+    }
+
+    /// Shows a look the first entries, whose rows the view does not show; returns how many they are.
+    fn note_passed(
+        &self,
+        entries: usize,
+        look: Option<&mut Look<'_>>,
+        table: &TableEntry,
+        viewpoint: &Viewpoint<'_>,
+    ) -> usize {
+        if let Some(look) = look {
+            for entry in self.entries.iter().take(entries) {
+                let as_of = (viewpoint, look.as_of());
+                look.pass(
+                    entry.0,
+                    entry.1,
+                    is_gone(&self.index, entry, &table.rows, as_of),
+                );
             }
         }
+        entries
     }
 
     /// Gives the rows of these entries.
@@ -380,7 +426,8 @@ impl IndexScan {
             });
             rows = found.ids.len();
             if rows == before && step < INDEX_STEP {
-                self.walk.pass_gone(table, &viewpoint);
+                let ledger = self.view.core().ledger();
+                self.walk.pass_gone((&self.table, ledger), &viewpoint);
             }
         }
         match (rows, counts) {

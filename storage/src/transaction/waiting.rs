@@ -16,7 +16,9 @@
 //!    and whether he is to go on waiting; and after a while, which he says, he is sent to see for himself.
 //! 4. Whoever would close a circle of waiters does not begin to wait.
 //!
-//! Room in a table that is full is waited for in the same list: who deletes rows of it, or takes insertions back, calls.
+//! Room in a table that is full is waited for in the same list: a transaction that deletes rows of it, or takes insertions back,
+//! calls as many as it has made room for, in the order in which they came. Others would find none, and each attempt to
+//! insert takes as long as an insertion. One that is called and does not insert leaves room, which the others see at their next look.
 //!
 //! Invariant: a waiter is in the list exactly as long as he waits.
 
@@ -79,18 +81,28 @@ impl Waiting {
     pub(super) fn call(&self, awaited: Awaited) {
         // Relaxed: who is missed looks up by himself.
         if self.count.load(Relaxed) > 0 {
-            self.call_out(awaited);
+            self.call_out(awaited, usize::MAX);
+        }
+    }
+
+    /// Wakes up as many of those who wait for room in a table as there are rows less.
+    #[inline]
+    pub(super) fn call_for_room(&self, table: TableId, rows: u64) {
+        if self.count.load(Relaxed) > 0 {
+            self.call_out(Awaited::Room(table), rows as usize);
         }
     }
 
     #[cold]
-    fn call_out(&self, awaited: Awaited) {
-        for waiter in self.waiters.lock().iter() {
-            if waiter.awaited == awaited {
-                // Relaxed: it says no more than that there may be something to see.
-                waiter.called.store(true, Relaxed);
-                waiter.thread.unpark();
-            }
+    fn call_out(&self, awaited: Awaited, most: usize) {
+        let waiters = self.waiters.lock();
+        // Relaxed: it says no more than that there may be something to see.
+        let uncalled = waiters
+            .iter()
+            .filter(|waiter| waiter.awaited == awaited && !waiter.called.load(Relaxed));
+        for waiter in uncalled.take(most) {
+            waiter.called.store(true, Relaxed);
+            waiter.thread.unpark();
         }
     }
 
@@ -270,6 +282,34 @@ mod tests {
         );
         let over = core.wait_for(gone, None, Instant::now(), SHORT, || true);
         assert_eq!(over, Waited::Over, "whatever has become of the rival");
+    }
+
+    #[test]
+    fn room_is_given_to_as_many_as_there_is_for() {
+        let waiting = Waiting::default();
+        let places = || {
+            let enter = |_| waiting.enter(None, Awaited::Room(TableId(1))).unwrap();
+            [0; 3].map(enter)
+        };
+        let called = |places: &[Place<'_>; 3]| -> Vec<bool> {
+            let called = places.iter().map(|place| place.called.load(Relaxed));
+            called.collect()
+        };
+        let three = places();
+        waiting.call_for_room(TableId(2), 1);
+        assert_eq!(called(&three), [false, false, false]);
+        waiting.call_for_room(TableId(1), 1);
+        assert_eq!(called(&three), [true, false, false]);
+        waiting.call_for_room(TableId(1), 1);
+        assert_eq!(
+            called(&three),
+            [true, true, false],
+            "one that was not called"
+        );
+        drop(three);
+        let three = places();
+        waiting.call_for_room(TableId(1), 2);
+        assert_eq!(called(&three), [true, true, false]);
     }
 
     #[test]

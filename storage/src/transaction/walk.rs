@@ -3,9 +3,9 @@
 use super::RowRef;
 use crate::block::Block;
 use crate::catalog::{IndexEntry, IntKey};
-use crate::ids::RowId;
+use crate::ids::{RowId, Timestamp};
 use crate::index::Entries;
-use crate::mvcc::Viewpoint;
+use crate::mvcc::{Resolved, Viewpoint};
 use crate::table::Table;
 
 /// How many entries ahead rows are asked for.
@@ -72,6 +72,26 @@ pub(super) fn first_shown(
             row.is_some_and(|row| index.has_key(&row, key))
         })
     })
+}
+
+/// Whether no snapshot from this timestamp on sees a row by the entry, unless the row gets the key again: its newest state was
+/// committed by then and is a deletion, or has another key.
+pub(super) fn is_gone(
+    index: &IndexEntry,
+    (key, id): (&[u8], RowId),
+    rows: &Table,
+    (viewpoint, as_of): (&Viewpoint<'_>, Timestamp),
+) -> bool {
+    let Some((block, slot)) = rows.place(id, viewpoint.operation()) else {
+        return false;
+    };
+    let newest = block.newest(slot, viewpoint.operation());
+    match viewpoint.resolve(|| newest.stamp()) {
+        Resolved::Committed(timestamp) if timestamp <= as_of => {
+            newest.image().is_none_or(|row| !index.has_key(&row, key))
+        }
+        _ => false,
+    }
 }
 
 /// Gives the row of one entry, of whatever kind it is, if it has its key. Apart, so that a bare row of a hot block is not put

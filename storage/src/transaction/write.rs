@@ -263,6 +263,7 @@ impl Transaction {
                 let _latch = index.latch(&key);
                 self.add_unique(table, index, &key, row)?;
             }
+            index.note_added(&key, row);
         }
         Ok(())
     }
@@ -300,6 +301,7 @@ impl Transaction {
             } else {
                 index.index.insert(&key, row)?;
             }
+            index.note_added(&key, row);
         }
         Ok(())
     }
@@ -334,6 +336,7 @@ impl Transaction {
             let _latch = index.latch(&key);
             if has_null || !index.def.is_unique() {
                 index.index.insert(&key, row)?;
+                index.note_added(&key, row);
                 continue;
             }
             let added = self.add_unique(table, index, &key, row);
@@ -342,6 +345,7 @@ impl Transaction {
                 Error::UniqueViolation { table, .. } => Error::SchemaConflict { table },
                 other => other,
             })?;
+            index.note_added(&key, row);
         }
         Ok(())
     }

@@ -182,6 +182,15 @@ impl ColumnBuilder {
         }
     }
 
+    /// Bytes that it takes, where its values may be of any length; else 0.
+    pub fn variable_bytes(&self) -> usize {
+        match &self.inner {
+            Inner::Text(builder) => builder.allocated_size(),
+            Inner::Bytea(builder) => builder.allocated_size(),
+            _ => 0,
+        }
+    }
+
     /// The array of what was pushed; the builder is empty again.
     pub fn finish(&mut self) -> ArrayRef {
         match &mut self.inner {

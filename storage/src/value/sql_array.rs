@@ -189,6 +189,18 @@ impl<'a> SqlArray<'a> {
         (0..self.len).map(move |at| array.get(at))
     }
 
+    /// The order of two arrays whose elements are equal as far as both have them: by how many there are, then by
+    /// their dimensions.
+    pub fn compare_shapes(&self, other: &Self) -> Ordering {
+        let lengths = |array: &Self| array.dimensions().map(|one| one.length);
+        let firsts = |array: &Self| array.dimensions().map(|one| one.first);
+        self.len
+            .cmp(&other.len)
+            .then_with(|| self.shape.len().cmp(&other.shape.len()))
+            .then_with(|| lengths(self).cmp(lengths(other)))
+            .then_with(|| firsts(self).cmp(firsts(other)))
+    }
+
     /// Whether every element can be read and no byte is left over.
     pub fn is_valid(&self) -> bool {
         let all = match width(self.data_type) {
@@ -340,16 +352,7 @@ impl Ord for SqlArray<'_> {
         let mut pairs = self.iter().zip(other.iter());
         pairs
             .find_map(order)
-            .unwrap_or_else(|| self.len.cmp(&other.len))
-            .then_with(|| self.shape.len().cmp(&other.shape.len()))
-            .then_with(|| {
-                let lengths = |array: &Self| array.dimensions().map(|one| one.length);
-                lengths(self).cmp(lengths(other))
-            })
-            .then_with(|| {
-                let firsts = |array: &Self| array.dimensions().map(|one| one.first);
-                firsts(self).cmp(firsts(other))
-            })
+            .unwrap_or_else(|| self.compare_shapes(other))
     }
 }
 

@@ -17,6 +17,7 @@ pub(super) mod key_table;
 pub(super) mod keys;
 
 use super::batch::Batch;
+use super::cut::Pieces;
 use super::eval::Evaluator;
 use super::memory::Held;
 use super::pipeline::{Sink, Source};
@@ -100,10 +101,13 @@ impl Sink for Aggregation {
     type Output = Groups;
 
     fn push(&mut self, batch: Batch, context: &ExecContext) -> Result<()> {
+        let memory = &context.eval.memory;
+        let level = memory.level();
         let count = self.number(&batch, context)?;
         for call in &mut self.calls {
             call.update(&batch, &self.numbers, count, context)?;
         }
+        memory.back_to(level);
         let tables = self.table.as_ref().map_or(0, KeyTable::bytes);
         let states: usize = self.calls.iter().map(|call| call.accumulator.bytes()).sum();
         self.held.reach(tables + self.first_bytes + states, context)
@@ -112,6 +116,9 @@ impl Sink for Aggregation {
     fn finish(mut self, context: &ExecContext) -> Result<Groups> {
         let count = self.table.as_ref().map_or(1, KeyTable::len);
         self.table = None;
+        // Each result is made beside its state.
+        let states: usize = self.calls.iter().map(|call| call.accumulator.bytes()).sum();
+        self.held.reach(self.first_bytes + 2 * states, context)?;
         let mut columns = Batch::concat(&self.firsts, self.groups.len())?.columns;
         if count > 0 {
             for call in &mut self.calls {
@@ -159,6 +166,8 @@ struct Call {
     seen: Option<Seen>,
     data_type: DataType,
     accumulator: Box<dyn Accumulator>,
+    /// Whether batches are cut for its arguments.
+    is_cut: bool,
 }
 
 impl fmt::Debug for Call {
@@ -173,6 +182,11 @@ const GROUP_TYPE: DataType = DataType::BigInt;
 impl Call {
     fn new(call: &AggregateCall) -> Self {
         let arguments: Vec<_> = call.arguments.iter().cloned().map(Evaluator::new).collect();
+        let exprs = || {
+            call.arguments
+                .iter()
+                .chain(call.order.iter().map(|key| &key.expr))
+        };
         let types = || {
             let arguments = arguments.iter().map(Evaluator::data_type);
             std::iter::once(GROUP_TYPE)
@@ -180,6 +194,8 @@ impl Call {
                 .collect::<Vec<_>>()
         };
         Self {
+            is_cut: arguments.iter().any(Evaluator::is_given_pieces)
+                && exprs().all(Expr::is_stable),
             aggregate: call.aggregate.clone(),
             seen: call.distinct.then(|| Seen::new(&types())),
             filter: call.filter.clone().map(Evaluator::new),
@@ -217,9 +233,28 @@ impl Call {
         count: usize,
         context: &ExecContext,
     ) -> Result<()> {
-        let exprs = self.arguments.iter().chain(&self.order);
-        let columns = exprs.map(|expr| expr.array(batch, context));
-        let mut columns = columns.collect::<Result<Vec<_>>>()?;
+        let mut pieces = Pieces::of(batch.clone(), self.is_cut, context);
+        let mut rest = groups;
+        while let Some((piece, columns)) = pieces.next(context, |piece| {
+            let exprs = self.arguments.iter().chain(&self.order);
+            exprs.map(|expr| expr.array(piece, context)).collect()
+        })? {
+            let (groups, behind) = rest.split_at(piece.rows);
+            rest = behind;
+            self.add_columns(columns, groups, count, context)?;
+        }
+        Ok(())
+    }
+
+    /// Adds rows of whose arguments, and keys of the order, these are the values.
+    fn add_columns(
+        &mut self,
+        mut columns: Vec<ArrayRef>,
+        groups: &[u32],
+        count: usize,
+        context: &ExecContext,
+    ) -> Result<()> {
+        let rows = groups.len();
         let mut fresh = Vec::new();
         let mut groups = groups;
         if let Some(seen) = &mut self.seen {
@@ -228,12 +263,12 @@ impl Call {
             let types: Vec<_> = std::iter::once(GROUP_TYPE)
                 .chain(self.arguments.iter().map(Evaluator::data_type))
                 .collect();
-            let new = seen.new_rows(&Keys::of(&keys, &types, batch.rows), context)?;
-            let rows = UInt32Array::from_iter_values(new.set_indices_u32());
-            let kept = rows.values().iter().map(|row| groups[*row as usize]);
+            let new = seen.new_rows(&Keys::of(&keys, &types, rows), context)?;
+            let new = UInt32Array::from_iter_values(new.set_indices_u32());
+            let kept = new.values().iter().map(|row| groups[*row as usize]);
             fresh.extend(kept);
             groups = &fresh;
-            columns = Batch::new(columns, batch.rows).take(&rows)?.columns;
+            columns = Batch::new(columns, rows).take(&new)?.columns;
         }
         match &mut self.ordered {
             None => self
@@ -250,7 +285,7 @@ impl Call {
         if let Some(mut ordered) = self.ordered.take() {
             ordered.drain(&mut *self.accumulator, count, context)?;
         }
-        let result = self.accumulator.finish(count)?;
+        let result = self.accumulator.finish(count, &context.eval)?;
         if *result.data_type() == self.data_type.arrow() {
             return Ok(result);
         }

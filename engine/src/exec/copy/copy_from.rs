@@ -50,6 +50,7 @@ pub(crate) fn copy_from(
     let mut row = Vec::new();
     let mut inserter = Inserter::new(insert, tx, context)?;
     let mut count = 0;
+    let level = context.eval.memory.level();
     if plan.format.header && !load.advance(&mut reader)? {
         return Ok(0);
     }
@@ -57,6 +58,7 @@ pub(crate) fn copy_from(
         if count % CHECK_RECORDS == 0 {
             context.check()?;
         }
+        context.eval.memory.back_to(level);
         let done = load.record(&reader, &mut row, (&mut inserter, tx), context);
         done.map_err(|error| load.locate(error, &reader, None))?;
         count += 1;

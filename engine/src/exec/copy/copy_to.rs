@@ -105,8 +105,8 @@ impl<'a> Lines<'a> {
 
     /// Hands the lines on, once all numbers in them may be seen.
     fn show(&mut self, writer: &mut dyn Write, context: &ExecContext) -> Result<()> {
-        if let Some(sequences) = &context.eval.sequences {
-            sequences.before_shown()?;
+        if let Some(scope) = &context.eval.statement {
+            scope.before_shown()?;
         }
         self.flush(writer)
     }

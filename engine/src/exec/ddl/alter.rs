@@ -10,13 +10,13 @@
 
 use super::numbered;
 use super::sequence::alter_sequence;
+use crate::activity::relieved;
 use crate::error::Result;
 use crate::exec::ExecContext;
 use crate::exec::Transaction;
 use crate::exec::batch::Batch;
 use crate::exec::compile::compile;
 use crate::exec::dml::{Constraints, is_checkpoint, sweep_all};
-use crate::exec::memory::relieved;
 use crate::exec::pipeline::Pipeline;
 use crate::exec::referential::test_rows;
 use crate::plan::physical::PhysicalPlan;
@@ -111,7 +111,7 @@ fn insert(
         for ((value, array), column) in values.iter_mut().zip(&batch.columns).zip(columns) {
             *value = value_at(array, column.data_type, row);
         }
-        relieved(context, || tx.insert(table, &values))?;
+        relieved(&context.ledger, || tx.insert(table, &values))?;
     }
     Ok(())
 }

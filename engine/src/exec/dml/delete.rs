@@ -123,7 +123,9 @@ fn delete_scan(
     drop((pipeline, distinct));
     let mut count = 0;
     let mut left_alone = Vec::new();
+    let level = context.eval.memory.level();
     for (number, id) in targets.iter().enumerate() {
+        context.eval.memory.back_to(level);
         if is_checkpoint(number) {
             context.check()?;
         }

@@ -36,7 +36,12 @@ pub(crate) fn insert(
     match &plan.source {
         InsertSource::Values(rows) => {
             let mut inserter = Inserter::new(plan, tx, context)?;
+            let level = context.eval.memory.level();
             for (number, row) in rows.iter().enumerate() {
+                if number > 0 {
+                    // The row before is written.
+                    context.eval.memory.back_to(level);
+                }
                 if is_checkpoint(number) {
                     context.check()?;
                 }
@@ -137,7 +142,9 @@ impl<'p> Inserter<'p> {
         let inserts_all = !by_row && self.conflict.is_none();
         let columns = &self.plan.table.def.columns;
         let mut values = vec![ValueRef::Null; columns.len()];
+        let level = context.eval.memory.level();
         for row in 0..batch.rows {
+            context.eval.memory.back_to(level);
             if is_checkpoint(row) {
                 context.check()?;
             }

@@ -9,7 +9,8 @@ use crate::exec::ExecContext;
 use crate::exec::Transaction;
 use crate::exec::batch::Batch;
 use crate::exec::compile::compile;
-use crate::exec::eval::{Evaluator, eval_constant};
+use crate::exec::constants;
+use crate::exec::eval::Evaluator;
 use crate::exec::trigger::{Firing, begin, fire_after};
 use crate::plan::physical::PhysicalPlan;
 use crate::plan::statement::{Delete, Insert, InsertSource, Target, Update};
@@ -92,11 +93,10 @@ pub(super) fn insert(
     let mut instead = Instead::new(&plan.table, event, returned, (tx, context))?;
     match &plan.source {
         InsertSource::Values(rows) => {
+            let level = context.eval.memory.level();
             for row in rows {
-                let row = row
-                    .iter()
-                    .map(|expr| Ok(eval_constant(expr, context)?.into_value()));
-                let row = row.collect::<Result<Vec<_>>>()?;
+                context.eval.memory.back_to(level);
+                let row = constants(row, context)?;
                 instead.row(None, Some(row.clone()), row, (tx, context))?;
             }
         }

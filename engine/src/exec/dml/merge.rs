@@ -65,7 +65,9 @@ pub(crate) fn merge(plan: &Merge, tx: &mut Transaction, context: &ExecContext) -
     let returning = plan.returning.as_ref();
     let mut returned = Returned::of(returning.map(|returning| &returning.shown));
     let mut count = 0;
+    let level = context.eval.memory.level();
     for (number, change) in changes.into_iter().enumerate() {
+        context.eval.memory.back_to(level);
         if is_checkpoint(number) {
             context.check()?;
         }
@@ -97,7 +99,9 @@ fn collect(
     while let Some(batch) = pipeline.next(context)? {
         let ids = ids_of(&batch, row_id);
         let is_absent = |row: usize| batch.columns[row_id].is_null(row);
+        let level = context.eval.memory.level();
         for (row, id) in ids.into_iter().enumerate() {
+            context.eval.memory.back_to(level);
             if is_checkpoint(row) {
                 context.check()?;
             }

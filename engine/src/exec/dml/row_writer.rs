@@ -17,11 +17,11 @@
 //! An error anywhere leaves changes behind: the caller rolls back to the mark before the statement.
 
 use super::before_triggers::{before_delete, before_insert};
+use crate::activity::relieved;
 use crate::error::{Error, Result, state};
 use crate::exec::ExecContext;
 use crate::exec::Transaction;
 use crate::exec::eval::{Datum, with_refs};
-use crate::exec::memory::relieved;
 use crate::exec::referential::{TrackedChanges, follow, has_expired, is_past};
 use crate::exec::trigger::{Firing, begin};
 use remora_storage::catalog::{IndexEntry, TableEntry, TriggerEvent};
@@ -113,7 +113,7 @@ impl<'t> RowWriter<'t> {
         context: &ExecContext,
     ) -> Result<()> {
         let id = match &self.table.def.expiry {
-            None => relieved(context, || tx.insert(self.table, row))?,
+            None => relieved(&context.ledger, || tx.insert(self.table, row))?,
             Some(_) => self.insert_expiring(tx, row, context)?,
         };
         match &mut self.tracked {
@@ -130,9 +130,9 @@ impl<'t> RowWriter<'t> {
         row: &[ValueRef<'_>],
         context: &ExecContext,
     ) -> Result<RowId> {
-        relieved(context, || tx.insert(self.table, row)).or_else(|error| {
+        relieved(&context.ledger, || tx.insert(self.table, row)).or_else(|error| {
             self.make_way(error, row, tx, context)?;
-            relieved(context, || tx.insert(self.table, row))
+            relieved(&context.ledger, || tx.insert(self.table, row))
         })
     }
 
@@ -198,7 +198,7 @@ impl<'t> RowWriter<'t> {
         context: &ExecContext,
     ) -> Result<bool> {
         match &mut self.tracked {
-            None => relieved(context, || tx.update(self.table, row, changes)),
+            None => relieved(&context.ledger, || tx.update(self.table, row, changes)),
             Some(tracked) => tracked.update(self.table, tx, row, changes, context),
         }
     }
@@ -216,7 +216,7 @@ impl<'t> RowWriter<'t> {
         context: &ExecContext,
     ) -> Result<bool> {
         let Some(tracked) = &mut self.tracked else {
-            return relieved(context, || tx.delete(self.table, row));
+            return relieved(&context.ledger, || tx.delete(self.table, row));
         };
         if let Some(firing) = tracked.before_rows()
             && !before_delete(firing, self.table, row, tx, context)?

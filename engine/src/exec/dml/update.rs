@@ -12,6 +12,7 @@ use crate::exec::ExecContext;
 use crate::exec::Transaction;
 use crate::exec::batch::Batch;
 use crate::exec::compile::compile;
+use crate::exec::cut::{Pieces, is_cut_for};
 use crate::exec::eval::{Evaluator, Row, eval_scalar};
 use crate::exec::memory::Held;
 use crate::exec::planner::TableRules;
@@ -294,8 +295,10 @@ fn update_scan(
     let mut left_alone = Vec::new();
     let mut before = 0;
     let mut changes = Vec::with_capacity(plan.written().count());
+    let level = context.eval.memory.level();
     for targets in &all {
         for (row, id) in targets.ids.iter().enumerate() {
+            context.eval.memory.back_to(level);
             if is_checkpoint(row) {
                 context.check()?;
             }
@@ -343,6 +346,8 @@ fn collect(
     let exprs: Vec<_> = exprs
         .map(|(_, expr)| Evaluator::new(expr.clone()))
         .collect();
+    let is_cut = (plan.assignments.iter()).all(|(_, expr)| expr.is_stable())
+        && (plan.assignments.iter()).any(|(_, expr)| is_cut_for(expr));
     let position = |id: &ColumnId| plan.table.def.position(*id);
     let computed = plan.generated.iter();
     let generated =
@@ -352,41 +357,45 @@ fn collect(
     let mut pipeline = compile(scan, view, context)?;
     let mut all = Vec::new();
     while let Some(mut batch) = pipeline.next(context)? {
-        let mut ids = row_ids(&batch, &plan.table);
         if let Some(distinct) = &mut distinct {
+            let ids = row_ids(&batch, &plan.table);
             batch = distinct.first(batch, &ids, context)?;
-            ids = row_ids(&batch, &plan.table);
         }
         if batch.rows == 0 {
             continue;
         }
-        let new = Evaluator::arrays(&exprs, &batch, context)?;
-        let row_bytes = size_of::<RowId>() * batch.rows;
-        if rows.shows_written_rows() {
-            let new = Batch::new(new, batch.rows).compact();
-            let found = returned.is_some().then(|| batch.compact());
-            let found_bytes = found.as_ref().map_or(0, Batch::bytes);
-            held.grow(found_bytes + new.bytes() + row_bytes, context)?;
+        let mut pieces = Pieces::of(batch, is_cut, context);
+        while let Some((batch, new)) =
+            pieces.next(context, |batch| Evaluator::arrays(&exprs, batch, context))?
+        {
+            let ids = row_ids(&batch, &plan.table);
+            let row_bytes = size_of::<RowId>() * batch.rows;
+            if rows.shows_written_rows() {
+                let new = Batch::new(new, batch.rows).compact();
+                let found = returned.is_some().then(|| batch.compact());
+                let found_bytes = found.as_ref().map_or(0, Batch::bytes);
+                held.grow(found_bytes + new.bytes() + row_bytes, context)?;
+                all.push(Targets { ids, new, found });
+                continue;
+            }
+            let mut changed = batch;
+            for (position, array) in written.iter().zip(new) {
+                changed.columns[*position] = array;
+            }
+            generated.fill(&mut changed, context)?;
+            let new = written.iter().map(|at| changed.columns[*at].clone());
+            let new = Batch::new(new.collect(), changed.rows).compact();
+            held.grow(new.bytes() + row_bytes, context)?;
+            for (position, array) in written.iter().zip(&new.columns) {
+                changed.columns[*position] = array.clone();
+            }
+            constraints.test_batch(&changed, context)?;
+            if let Some(returned) = returned {
+                returned.batch(&changed, context)?;
+            }
+            let found = None;
             all.push(Targets { ids, new, found });
-            continue;
         }
-        let mut changed = batch;
-        for (position, array) in written.iter().zip(new) {
-            changed.columns[*position] = array;
-        }
-        generated.fill(&mut changed, context)?;
-        let new = written.iter().map(|at| changed.columns[*at].clone());
-        let new = Batch::new(new.collect(), changed.rows).compact();
-        held.grow(new.bytes() + row_bytes, context)?;
-        for (position, array) in written.iter().zip(&new.columns) {
-            changed.columns[*position] = array.clone();
-        }
-        constraints.test_batch(&changed, context)?;
-        if let Some(returned) = returned {
-            returned.batch(&changed, context)?;
-        }
-        let found = None;
-        all.push(Targets { ids, new, found });
     }
     Ok(all)
 }

@@ -5,7 +5,7 @@
 //! (which piece, which place in it) puts them together at the end; a constant branch is a piece of
 //! one value.
 
-use super::vector::{eval, eval_truth, interleave, into_array, is_null};
+use super::vector::{eval, eval_truth, interleave, is_null};
 use super::{Rows, Scope, Truth, truth};
 use crate::error::Result;
 use crate::function::Operand;
@@ -161,7 +161,7 @@ impl Parts {
         }
         let decided = truth::spread(found, at, false);
         self.open = &self.open & &!&decided;
-        self.pieces.push(into_array(value, self.data_type, length));
+        self.pieces.push(value.into_array(self.data_type, length));
     }
 
     fn finish(mut self) -> Result<Operand> {

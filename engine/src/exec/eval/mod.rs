@@ -26,10 +26,11 @@ pub(crate) use scalar::{Datum, NoRow, Row, eval_scalar, is_true, with_refs, with
 pub(crate) use truth::Truth;
 
 use super::ExecContext;
-use super::batch::Batch;
+use super::batch::{Batch, internal};
+use super::cut;
 use crate::error::{Error, Result};
 use crate::function::Operand;
-use crate::plan::Expr;
+use crate::plan::{Expr, ExprKind};
 use arrow_array::ArrayRef;
 use remora_storage::{DataType, ValueRef};
 
@@ -38,15 +39,23 @@ use remora_storage::{DataType, ValueRef};
 pub(crate) struct Evaluator {
     expr: Expr,
     sets: ValueSets,
+    /// Whether batches are cut for it where its values are long.
+    is_cut: bool,
 }
 
 impl Evaluator {
     /// Will evaluate `expr`.
     pub(crate) fn new(expr: Expr) -> Self {
         Self {
+            is_cut: !is_plain(&expr) && cut::is_cut_for(&expr),
             expr,
             sets: ValueSets::default(),
         }
+    }
+
+    /// Whether it calls no volatile function.
+    pub(crate) fn is_stable(&self) -> bool {
+        self.expr.is_stable()
     }
 
     /// Forgets what it has made of parameters: they have other values.
@@ -64,10 +73,24 @@ impl Evaluator {
         vector::eval(&self.expr, &Rows::of(batch), &self.scope(context))
     }
 
+    /// Whether its results may be long, and batches are cut for it: its caller gives it pieces.
+    pub(crate) fn is_given_pieces(&self) -> bool {
+        self.is_cut && self.expr.data_type.is_variable()
+    }
+
     /// The value for each row of the batch.
     pub(crate) fn array(&self, batch: &Batch, context: &ExecContext) -> Result<ArrayRef> {
-        let operand = self.operand(batch, context)?;
-        Ok(vector::into_array(operand, self.expr.data_type, batch.rows))
+        let attempt = |batch: &Batch| {
+            let operand = self.operand(batch, context)?;
+            Ok(operand.into_array(self.expr.data_type, batch.rows))
+        };
+        match self.is_cut && !self.expr.data_type.is_variable() {
+            true => cut::whole(batch, context, attempt, |arrays| {
+                let arrays: Vec<_> = arrays.iter().map(AsRef::as_ref).collect();
+                arrow_select::concat::concat(&arrays).map_err(internal)
+            }),
+            false => attempt(batch),
+        }
     }
 
     /// The values of several expressions for each row of the batch.
@@ -82,7 +105,16 @@ impl Evaluator {
 
     /// For which rows of the batch the expression is true.
     pub(crate) fn truth(&self, batch: &Batch, context: &ExecContext) -> Result<Truth> {
-        vector::eval_truth(&self.expr, &Rows::of(batch), &self.scope(context))
+        let attempt = |batch: &Batch| {
+            let level = context.eval.memory.level();
+            let truth = vector::eval_truth(&self.expr, &Rows::of(batch), &self.scope(context))?;
+            context.eval.memory.back_to(level);
+            Ok(truth)
+        };
+        match self.is_cut {
+            true => cut::whole(batch, context, attempt, |truths| Ok(Truth::joined(&truths))),
+            false => attempt(batch),
+        }
     }
 
     fn scope<'a>(&'a self, context: &'a ExecContext) -> Scope<'a> {
@@ -90,6 +122,22 @@ impl Evaluator {
             context,
             sets: &self.sets,
         }
+    }
+}
+
+/// Whether an expression is a column or a constant, or a comparison or the like of these: such are most.
+fn is_plain(expr: &Expr) -> bool {
+    let is_leaf = |part: &Expr| {
+        matches!(
+            part.kind,
+            ExprKind::Column(_) | ExprKind::Literal(_) | ExprKind::Parameter(_)
+        )
+    };
+    match &expr.kind {
+        ExprKind::Call { arguments, .. } => {
+            !expr.data_type.is_variable() && arguments.iter().all(is_leaf)
+        }
+        _ => is_leaf(expr),
     }
 }
 

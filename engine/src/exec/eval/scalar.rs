@@ -6,7 +6,7 @@
 use super::super::ExecContext;
 use super::unplanned;
 use crate::error::Result;
-use crate::function::{CallTypes, Overload, cast};
+use crate::function::{CallTypes, Overload, cast, owned_bytes};
 use crate::plan::{Expr, ExprKind, call_types};
 use remora_storage::{DataType, Value, ValueRef};
 
@@ -109,13 +109,17 @@ pub(crate) fn eval_scalar<'a, R: Row + ?Sized>(
             let values = arguments
                 .iter()
                 .map(|argument| eval_scalar(argument, row, context));
+            let level = context.eval.memory.level();
             let values = values.collect::<Result<Vec<_>>>()?;
-            with_refs(&values, |refs| function.call(refs, &context.eval)).map(Datum::Owned)
+            let result = with_refs(&values, |refs| function.call(refs, &context.eval))?;
+            settled(result, expr.data_type, level, context)
         }
         ExprKind::Cast { input, explicit } => {
+            let level = context.eval.memory.level();
             let input = eval_scalar(input, row, context)?;
-            cast::cast_value(input.as_ref(), expr.data_type, *explicit, &context.eval)
-                .map(Datum::Owned)
+            let result =
+                cast::cast_value(input.as_ref(), expr.data_type, *explicit, &context.eval)?;
+            settled(result, expr.data_type, level, context)
         }
         ExprKind::And(items) => connective(items, true, row, context).map(Datum::from),
         ExprKind::Or(items) => connective(items, false, row, context).map(Datum::from),
@@ -219,6 +223,7 @@ fn call<'a, R: Row + ?Sized>(
     context: &'a ExecContext,
 ) -> Result<Datum<'a>> {
     let types = || call_types(arguments, returns);
+    let level = context.eval.memory.level();
     if arguments.len() <= INLINE_ARGUMENTS {
         let mut values = [const { Datum::NULL }; INLINE_ARGUMENTS];
         for (value, argument) in values.iter_mut().zip(arguments) {
@@ -228,28 +233,45 @@ fn call<'a, R: Row + ?Sized>(
         for (slot, value) in refs.iter_mut().zip(&values) {
             *slot = value.as_ref();
         }
-        apply(overload, &refs[..arguments.len()], types, context)
+        let refs = &refs[..arguments.len()];
+        let result = apply(overload, refs, types, context)?;
+        settled(result, returns, level, context)
     } else {
         let values = arguments
             .iter()
             .map(|argument| eval_scalar(argument, row, context))
             .collect::<Result<Vec<_>>>()?;
-        with_refs(&values, |refs| apply(overload, refs, types, context))
+        let result = with_refs(&values, |refs| apply(overload, refs, types, context))?;
+        settled(result, returns, level, context)
     }
 }
 
-fn apply<'a>(
+fn apply(
     overload: &'static Overload,
     values: &[ValueRef<'_>],
     types: impl FnOnce() -> CallTypes,
     context: &ExecContext,
-) -> Result<Datum<'a>> {
+) -> Result<Value> {
     if overload.strict && values.iter().any(|value| value.is_null()) {
-        return Ok(Datum::NULL);
+        return Ok(Value::Null);
     }
-    overload
-        .call(values, types, &context.eval)
-        .map(Datum::Owned)
+    overload.call(values, types, &context.eval)
+}
+
+/// The result of a call whose arguments are gone, and all that was counted since `level` with them.
+#[inline]
+fn settled<'a>(
+    result: Value,
+    data_type: DataType,
+    level: u64,
+    context: &ExecContext,
+) -> Result<Datum<'a>> {
+    let memory = &context.eval.memory;
+    // A number made of numbers, as most are, has nothing to settle.
+    if data_type.is_variable() || memory.level() != level {
+        memory.settle(level, owned_bytes(&result))?;
+    }
+    Ok(Datum::Owned(result))
 }
 
 /// Evaluates expressions without columns and calls `f` with the values, which lie on the stack

@@ -36,6 +36,22 @@ impl Truth {
         }
     }
 
+    /// Of the rows of all, one after the other.
+    pub(crate) fn joined(parts: &[Self]) -> Self {
+        let rows = parts.iter().map(|part| part.yes.len()).sum();
+        let join = |bits_of: fn(&Self) -> &BooleanBuffer| {
+            let mut bits = BooleanBufferBuilder::new(rows);
+            for part in parts {
+                bits.append_buffer(bits_of(part));
+            }
+            bits.finish()
+        };
+        Self {
+            yes: join(|part| &part.yes),
+            no: join(|part| &part.no),
+        }
+    }
+
     /// Of a BOOLEAN operand.
     pub(crate) fn of(operand: &Operand, rows: usize) -> Self {
         match operand {

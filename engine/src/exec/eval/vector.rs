@@ -3,11 +3,12 @@
 use super::super::batch::internal;
 use super::{Rows, Scope, Truth, in_list, lazy, unplanned};
 use crate::error::Result;
-use crate::function::{CallTypes, Operand, Overload, Volatility, cast};
+use crate::function::{CallTypes, EvalContext, Operand, Overload, Volatility, cast, owned_bytes};
 use crate::plan::{Expr, ExprKind, call_types};
+use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, new_empty_array};
-use arrow_buffer::{BooleanBuffer, NullBuffer};
-use remora_storage::value::ColumnBuilder;
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
+use arrow_schema::DataType as ArrowType;
 use remora_storage::{DataType, Value, ValueRef};
 
 /// The value for each of `rows`, or one for all.
@@ -28,25 +29,32 @@ pub(super) fn eval(expr: &Expr, rows: &Rows<'_>, scope: &Scope<'_>) -> Result<Op
             arguments,
         } => {
             let operands = arguments.iter().map(|argument| eval(argument, rows, scope));
-            let operands = operands.collect::<Result<Vec<_>>>()?;
             let context = &scope.context.eval;
-            function
-                .call_rows(&operands, rows.count(), context)
-                .map(Operand::Array)
+            let level = context.memory.level();
+            let operands = operands.collect::<Result<Vec<_>>>()?;
+            let array = function.call_rows(&operands, rows.count(), context)?;
+            settled(Operand::Array(array), level, context)
         }
         ExprKind::Cast { input, explicit } => {
             let context = &scope.context.eval;
-            match eval(input, rows, scope)? {
+            let level = context.memory.level();
+            let result = match eval(input, rows, scope)? {
                 Operand::Scalar(value) => {
                     cast::cast_value(value.as_ref(), expr.data_type, *explicit, context)
                         .map(Operand::Scalar)
                 }
                 Operand::Array(array) => {
                     let from = input.data_type;
-                    cast::cast_array(&array, from, expr.data_type, *explicit, context)
-                        .map(Operand::Array)
+                    let result =
+                        cast::cast_array(&array, from, expr.data_type, *explicit, context)?;
+                    if shares_values(&array, &result) {
+                        // It has made nothing, and what it was given is not gone.
+                        return Ok(Operand::Array(result));
+                    }
+                    Ok(Operand::Array(result))
                 }
-            }
+            };
+            settled(result?, level, context)
         }
         ExprKind::Case {
             branches,
@@ -103,6 +111,8 @@ fn call(
     scope: &Scope<'_>,
 ) -> Result<Operand> {
     let types = || call_types(arguments, returns);
+    let context = &scope.context.eval;
+    let level = context.memory.level();
     let mut operands = Vec::with_capacity(arguments.len());
     for argument in arguments {
         operands.push(eval(argument, rows, scope)?);
@@ -114,17 +124,49 @@ fn call(
     let constant = |operand: &Operand| matches!(operand, Operand::Scalar(_));
     if operands.iter().all(constant) {
         if overload.volatility != Volatility::Volatile {
-            return call_once(overload, &operands, types, scope).map(Operand::Scalar);
+            let value = call_once(overload, &operands, types, scope)?;
+            return settled(Operand::Scalar(value), level, context);
         }
         // A volatile function has a value a row, and the array form wants one array at least.
         if let (Some(first), Some(argument)) = (operands.first_mut(), arguments.first()) {
             let value = std::mem::replace(first, Operand::Scalar(Value::Null));
-            *first = Operand::Array(into_array(value, argument.data_type, rows.count()));
+            *first = Operand::Array(value.into_array(argument.data_type, rows.count()));
         }
     }
-    let context = &scope.context.eval;
     let array = overload.call_over(&operands, types, rows.count(), context)?;
-    Ok(Operand::Array(array))
+    settled(Operand::Array(array), level, context)
+}
+
+/// The result of a call whose arguments are gone, and all that was counted since `level` with them.
+#[inline]
+fn settled(result: Operand, level: u64, context: &EvalContext) -> Result<Operand> {
+    let bytes = match &result {
+        Operand::Scalar(value) => owned_bytes(value),
+        Operand::Array(array) => made_bytes(array.as_ref()),
+    };
+    context.memory.settle(level, bytes)?;
+    Ok(result)
+}
+
+/// Bytes of an array beside those of fixed width.
+fn made_bytes(array: &dyn Array) -> usize {
+    long_values(array).iter().map(Buffer::len).sum()
+}
+
+/// Whether one array has the values of the other, as where a cast changes no more than the type.
+fn shares_values(array: &ArrayRef, other: &ArrayRef) -> bool {
+    match (long_values(array.as_ref()), long_values(other.as_ref())) {
+        ([one, ..], [other, ..]) => one.as_ptr() == other.as_ptr(),
+        _ => false,
+    }
+}
+
+fn long_values(array: &dyn Array) -> &[Buffer] {
+    match array.data_type() {
+        ArrowType::Utf8View => array.as_string_view().data_buffers(),
+        ArrowType::BinaryView => array.as_binary_view().data_buffers(),
+        _ => &[],
+    }
 }
 
 fn call_once(
@@ -141,15 +183,6 @@ fn call_once(
         })
         .collect();
     overload.call(&values, types, &scope.context.eval)
-}
-
-/// An operand as an array.
-pub(super) fn into_array(operand: Operand, data_type: DataType, rows: usize) -> ArrayRef {
-    match operand {
-        Operand::Array(array) => array,
-        Operand::Scalar(Value::Null) => arrow_array::new_null_array(&data_type.arrow(), rows),
-        Operand::Scalar(value) => ColumnBuilder::repeat(data_type, &value, rows),
-    }
 }
 
 /// Picks each row's value out of one of several arrays.

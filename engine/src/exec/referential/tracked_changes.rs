@@ -9,10 +9,10 @@ use super::error;
 use super::key_set::{Key, KeySet};
 use super::link::Link;
 use super::unique::{self, UniqueKeys};
+use crate::activity::relieved;
 use crate::error::Result;
 use crate::exec::ExecContext;
 use crate::exec::Transaction;
-use crate::exec::memory::relieved;
 use crate::exec::trigger::Firing;
 use hashbrown::HashSet;
 use remora_storage::catalog::{Catalog, Deferral, TableEntry, TriggerEvent};
@@ -175,7 +175,7 @@ impl TrackedChanges {
             (referring.collect::<Vec<_>>(), referred.collect::<Vec<_>>())
         });
         let old = self.wanted(table, tx, row);
-        let changed = relieved(context, || tx.update(table, row, changes))?;
+        let changed = relieved(&context.ledger, || tx.update(table, row, changes))?;
         if let (Some(firing), Some(old), true) = (&mut self.firing, old, changed) {
             let mut new = old.clone();
             for (column, value) in changes {
@@ -227,7 +227,7 @@ impl TrackedChanges {
             keys.collect::<Vec<_>>()
         });
         let old = self.wanted(table, tx, row);
-        let deleted = relieved(context, || tx.delete(table, row))?;
+        let deleted = relieved(&context.ledger, || tx.delete(table, row))?;
         if let (Some(firing), Some(old), true) = (&mut self.firing, old, deleted) {
             firing.note(Some(old), None, context)?;
         }

@@ -13,13 +13,20 @@ use crate::plan::{Expr, ExprKind};
 pub(in crate::exec) struct Project {
     exprs: Vec<Evaluator>,
     row_by_row: bool,
+    /// Whether it is to be given pieces where its values are long: none of them is volatile.
+    is_cut: bool,
 }
 
 impl Project {
     pub(in crate::exec) fn new(exprs: Vec<Expr>) -> Self {
         let row_by_row = exprs.iter().map(times_asked).sum::<usize>() > 1;
-        let exprs = exprs.into_iter().map(Evaluator::new).collect();
-        Self { exprs, row_by_row }
+        let exprs: Vec<_> = exprs.into_iter().map(Evaluator::new).collect();
+        Self {
+            is_cut: exprs.iter().any(Evaluator::is_given_pieces)
+                && exprs.iter().all(Evaluator::is_stable),
+            exprs,
+            row_by_row,
+        }
     }
 
     fn project(&self, input: &Batch, context: &ExecContext) -> Result<Batch> {
@@ -30,6 +37,11 @@ impl Project {
 
 impl Operator for Project {
     fn push(&mut self, input: &Batch, context: &ExecContext) -> Result<Step> {
+        if self.is_cut && input.rows > 1 {
+            let memory = &context.eval.memory;
+            let columns = memory.capped(|| self.project(input, context));
+            return columns.map(Step::Done);
+        }
         if !self.row_by_row {
             return self.project(input, context).map(Step::Done);
         }

@@ -5,10 +5,13 @@
 
 use crate::error::Result;
 use crate::exec::batch::Batch;
+use crate::exec::cut::is_cut_for;
 use crate::exec::eval::Evaluator;
 use crate::exec::pipeline::{Operator, Step};
 use crate::exec::{BATCH_ROWS, ExecContext};
+use crate::function::BATCH_BYTES_MAX;
 use crate::function::table::{TableCallee, TableRows};
+use crate::plan::Expr;
 use crate::plan::project_set::TableCall;
 use arrow_array::{ArrayRef, Int64Array, UInt32Array};
 use remora_storage::value::{ColumnBuilder, value_at};
@@ -21,6 +24,8 @@ pub(in crate::exec) struct ProjectSet {
     calls: Vec<Call>,
     ordinality: bool,
     progress: Option<Progress>,
+    /// Whether batches are cut for the arguments.
+    is_cut: bool,
 }
 
 /// A function and what it is called on.
@@ -42,6 +47,9 @@ struct Progress {
     open: Vec<Option<Box<dyn TableRows>>>,
     /// Rows given for that row.
     given: i64,
+    /// The levels of the values of functions before these calls, and before the rows that they give.
+    before_calls: u64,
+    before_rows: u64,
 }
 
 /// Rows being put together.
@@ -60,6 +68,10 @@ impl ProjectSet {
             arguments: call.arguments.iter().cloned().map(Evaluator::new).collect(),
         };
         Self {
+            is_cut: {
+                let arguments = || calls.iter().flat_map(|call| &call.arguments);
+                arguments().all(Expr::is_stable) && arguments().any(is_cut_for)
+            },
             calls: calls.iter().map(call).collect(),
             ordinality,
             progress: None,
@@ -67,21 +79,27 @@ impl ProjectSet {
     }
 
     fn begin(&self, input: &Batch, context: &ExecContext) -> Result<Progress> {
-        let of_call = |call: &Call| {
-            let arguments = call.arguments.iter();
-            let arrays = arguments.map(|argument| argument.array(input, context));
-            arrays.collect::<Result<Vec<_>>>()
+        let of_call = |call: &Call| Evaluator::arrays(&call.arguments, input, context);
+        let arguments = || self.calls.iter().map(of_call).collect::<Result<_>>();
+        let memory = &context.eval.memory;
+        let arguments = match self.is_cut && input.rows > 1 {
+            true => memory.capped(arguments)?,
+            false => arguments()?,
         };
         Ok(Progress {
-            arguments: self.calls.iter().map(of_call).collect::<Result<_>>()?,
+            arguments,
             row: 0,
             open: Vec::new(),
             given: 0,
+            before_calls: memory.level(),
+            before_rows: memory.level(),
         })
     }
 
     /// Starts the calls for the row that `progress` is at.
-    fn open(&self, progress: &mut Progress) -> Result<()> {
+    fn open(&self, progress: &mut Progress, context: &ExecContext) -> Result<()> {
+        let memory = &context.eval.memory;
+        memory.back_to(progress.before_calls);
         for (call, arrays) in self.calls.iter().zip(&progress.arguments) {
             let values = call
                 .arguments
@@ -94,10 +112,11 @@ impl ProjectSet {
                 true => None,
                 false => {
                     let values: Vec<_> = values.into_iter().map(ValueRef::to_owned).collect();
-                    Some(call.function.start(&values)?)
+                    Some(call.function.start(&values, &context.eval)?)
                 }
             });
         }
+        progress.before_rows = memory.level();
         Ok(())
     }
 
@@ -110,9 +129,9 @@ impl ProjectSet {
             ordinals: Vec::new(),
             columns: self.calls.iter().map(builders).collect(),
         };
-        while progress.row < rows && output.inputs.len() < BATCH_ROWS {
+        while progress.row < rows && output.has_room() {
             if progress.open.is_empty() {
-                self.open(progress)?;
+                self.open(progress, context)?;
             }
             let wanted = BATCH_ROWS - output.inputs.len();
             let given = output.side_by_side(progress, wanted, context)?;
@@ -127,6 +146,15 @@ impl ProjectSet {
 }
 
 impl Output {
+    fn has_room(&self) -> bool {
+        self.inputs.len() < BATCH_ROWS && (self.variable_bytes() as u64) < BATCH_BYTES_MAX
+    }
+
+    fn variable_bytes(&self) -> usize {
+        let columns = self.columns.iter().flatten();
+        columns.map(ColumnBuilder::variable_bytes).sum()
+    }
+
     /// Appends the next rows of the calls that are open; returns how many the longest has given.
     fn side_by_side(
         &mut self,
@@ -162,7 +190,10 @@ impl Operator for ProjectSet {
             Some(progress) => progress,
             None => self.begin(input, context)?,
         };
+        let memory = &context.eval.memory;
+        memory.back_to(progress.before_rows);
         let mut output = self.fill(&mut progress, input.rows, context)?;
+        memory.take(output.variable_bytes())?;
         let rows = output.inputs.len();
         let mut columns = input.take(&UInt32Array::from(output.inputs))?.columns;
         let given = output.columns.iter_mut().flatten();

@@ -89,7 +89,7 @@ pub(in crate::exec) fn begin(
         };
         let path = context
             .eval
-            .sequences
+            .statement
             .as_ref()
             .map(|scope| scope.path().clone());
         let names = (tx.catalog(), &path.unwrap_or_default());

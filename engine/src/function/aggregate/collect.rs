@@ -5,6 +5,7 @@ use super::super::{CallTypes, Generic, Pattern, element_of};
 use super::state::{Fold, group_states};
 use super::{Accumulator, Aggregate, MakeAccumulator, RowOrder};
 use crate::error::{Error, Result, state};
+use crate::function::{EvalContext, Work};
 use arrow_array::ArrayRef;
 use arrow_buffer::NullBuffer;
 use remora_storage::limits::VALUE_BYTES_MAX;
@@ -67,8 +68,11 @@ struct Collect {
     element: ElementType,
 }
 
+/// The work of an element.
+const ELEMENT_WORK: usize = 16;
+
 /// An array becomes the next row of the group's array.
-fn push_row(group: &mut Collected, value: ValueRef<'_>) -> Result<()> {
+fn push_row(group: &mut Collected, value: ValueRef<'_>, work: &Work<'_>) -> Result<()> {
     let Some(array) = value.as_array() else {
         let message = "cannot accumulate null arrays";
         return Err(Error::new(state::NULL_VALUE_NOT_ALLOWED, message));
@@ -87,24 +91,36 @@ fn push_row(group: &mut Collected, value: ValueRef<'_>) -> Result<()> {
             "cannot accumulate arrays of different dimensionality",
         ));
     }
-    array.iter().for_each(|value| group.elements.push(value));
+    for value in array.iter() {
+        work.spend(ELEMENT_WORK)?;
+        group.elements.push(value);
+    }
     Ok(())
 }
 
 impl Fold for Collect {
     type State = Option<Collected>;
-    type Columns<'a> = &'a ArrayRef;
+    type Columns<'a> = (&'a ArrayRef, Work<'a>);
     const GROWS: bool = true;
 
     fn returns(&self) -> DataType {
         self.element.array()
     }
 
-    fn columns<'a>(&self, arguments: &'a [ArrayRef]) -> (&'a ArrayRef, Option<NullBuffer>) {
-        (&arguments[0], None)
+    fn columns<'a>(
+        &self,
+        arguments: &'a [ArrayRef],
+        context: &'a EvalContext,
+    ) -> (Self::Columns<'a>, Option<NullBuffer>) {
+        ((&arguments[0], Work::new(context)), None)
     }
 
-    fn step(&self, state: &mut Self::State, column: &&ArrayRef, row: usize) -> Result<()> {
+    fn step(
+        &self,
+        state: &mut Self::State,
+        (column, work): &Self::Columns<'_>,
+        row: usize,
+    ) -> Result<()> {
         let value = value_at(column.as_ref(), self.argument, row);
         let group = state.get_or_insert_with(|| Collected {
             elements: SqlArrayBuilder::new(self.element),
@@ -112,7 +128,7 @@ impl Fold for Collect {
             row: Vec::new(),
         });
         match self.argument {
-            DataType::Packed(PackedType::Array(_)) => push_row(group, value)?,
+            DataType::Packed(PackedType::Array(_)) => push_row(group, value, work)?,
             _ => group.elements.push(value),
         }
         group.rows += 1;
@@ -122,7 +138,7 @@ impl Fold for Collect {
         }
     }
 
-    fn value(&self, state: &Self::State) -> Result<Value> {
+    fn value(&self, state: &Self::State, _: &Work<'_>) -> Result<Value> {
         let Some(group) = state else {
             return Ok(Value::Null);
         };

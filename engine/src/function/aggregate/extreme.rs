@@ -5,7 +5,7 @@ use super::{Aggregate, MakeAccumulator, RowOrder};
 use crate::error::Result;
 use crate::function::comparison::Compare;
 use crate::function::native::{self, SqlType};
-use crate::function::{Generic, Pattern};
+use crate::function::{EvalContext, Generic, Pattern, Work};
 use arrow_array::{Array, ArrayRef};
 use arrow_buffer::NullBuffer;
 use remora_storage::transaction::VectorColumn;
@@ -203,7 +203,11 @@ impl Fold for PackedExtreme {
         self.data_type
     }
 
-    fn columns<'a>(&self, arguments: &'a [ArrayRef]) -> (&'a ArrayRef, Option<NullBuffer>) {
+    fn columns<'a>(
+        &self,
+        arguments: &'a [ArrayRef],
+        _: &EvalContext,
+    ) -> (&'a ArrayRef, Option<NullBuffer>) {
         (&arguments[0], arguments[0].nulls().cloned())
     }
 
@@ -219,7 +223,7 @@ impl Fold for PackedExtreme {
         Ok(())
     }
 
-    fn value(&self, state: &Value) -> Result<Value> {
+    fn value(&self, state: &Value, _: &Work<'_>) -> Result<Value> {
         Ok(state.clone())
     }
 

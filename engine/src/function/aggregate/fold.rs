@@ -77,7 +77,7 @@ impl Accumulator for Count {
         collect::<native::BigInt>(counts.collect())
     }
 
-    fn finish(&mut self, group_count: usize) -> Result<ArrayRef> {
+    fn finish(&mut self, group_count: usize, _: &EvalContext) -> Result<ArrayRef> {
         self.counts.resize(group_count.max(self.counts.len()), 0);
         collect::<native::BigInt>(
             self.counts[..group_count]

@@ -200,7 +200,7 @@ impl Accumulator for States {
         Ok(results.finish())
     }
 
-    fn finish(&mut self, group_count: usize) -> Result<ArrayRef> {
+    fn finish(&mut self, group_count: usize, _: &EvalContext) -> Result<ArrayRef> {
         let count = group_count.max(self.groups.len());
         self.groups.resize_with(count, || None);
         let mut results = ColumnBuilder::new(self.aggregate.returns, group_count);

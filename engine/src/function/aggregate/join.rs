@@ -4,6 +4,7 @@ use super::state::{Fold, group_states};
 use super::{Aggregate, MakeAccumulator, RowOrder};
 use crate::error::Result;
 use crate::function::native::{self, SqlType};
+use crate::function::{EvalContext, Work};
 use arrow_array::{Array, ArrayRef};
 use arrow_buffer::NullBuffer;
 use remora_storage::{DataType, Value};
@@ -52,7 +53,11 @@ impl<T: Joinable> Fold for StringAgg<T> {
         T::TYPE
     }
 
-    fn columns<'a>(&self, arguments: &'a [ArrayRef]) -> (Columns<'a, T>, Option<NullBuffer>) {
+    fn columns<'a>(
+        &self,
+        arguments: &'a [ArrayRef],
+        _: &EvalContext,
+    ) -> (Columns<'a, T>, Option<NullBuffer>) {
         let columns = Columns {
             strings: T::column(arguments[0].as_ref()),
             delimiters: T::column(arguments[1].as_ref()),
@@ -71,7 +76,7 @@ impl<T: Joinable> Fold for StringAgg<T> {
         Ok(())
     }
 
-    fn value(&self, state: &Self::State) -> Result<Value> {
+    fn value(&self, state: &Self::State, _: &Work<'_>) -> Result<Value> {
         Ok(state.clone().map_or(Value::Null, T::value))
     }
 

@@ -7,6 +7,7 @@ use super::state::{Fold, group_states};
 use super::{Accumulator, Aggregate, MakeAccumulator, RowOrder};
 use crate::error::Result;
 use crate::function::json::{Document, JsonArray, JsonObject, JsonbArray, JsonbObject};
+use crate::function::{EvalContext, Work};
 use arrow_array::ArrayRef;
 use arrow_buffer::NullBuffer;
 use remora_storage::value::{PackedType, value_at};
@@ -22,27 +23,37 @@ fn gathering<D: Document>(data_type: DataType) -> Box<dyn Accumulator> {
 
 impl<D: Document> Fold for Gathering<D> {
     type State = Option<D>;
-    type Columns<'a> = &'a [ArrayRef];
+    type Columns<'a> = (&'a [ArrayRef], Work<'a>);
     const GROWS: bool = true;
 
     fn returns(&self) -> DataType {
         self.0
     }
 
-    fn columns<'a>(&self, arguments: &'a [ArrayRef]) -> (&'a [ArrayRef], Option<NullBuffer>) {
-        (arguments, None)
+    fn columns<'a>(
+        &self,
+        arguments: &'a [ArrayRef],
+        context: &'a EvalContext,
+    ) -> (Self::Columns<'a>, Option<NullBuffer>) {
+        ((arguments, Work::new(context)), None)
     }
 
-    fn step(&self, document: &mut Option<D>, columns: &&[ArrayRef], row: usize) -> Result<()> {
+    fn step(
+        &self,
+        document: &mut Option<D>,
+        (columns, work): &Self::Columns<'_>,
+        row: usize,
+    ) -> Result<()> {
         let values = columns.iter();
         let values: Vec<ValueRef<'_>> = values
             .map(|array| value_at(array.as_ref(), self.0, row))
             .collect();
-        document.get_or_insert_default().add(&values)
+        document.get_or_insert_default().add(&values, work)
     }
 
-    fn value(&self, document: &Option<D>) -> Result<Value> {
-        document.as_ref().map_or(Ok(Value::Null), D::value)
+    fn value(&self, document: &Option<D>, work: &Work<'_>) -> Result<Value> {
+        let document = document.as_ref();
+        document.map_or(Ok(Value::Null), |document| document.value(work))
     }
 
     fn heap(&self, document: &Option<D>) -> usize {

@@ -122,7 +122,7 @@ pub(crate) trait Accumulator: Send {
         context: &mut FrameContext<'_>,
     ) -> Result<ArrayRef>;
     /// One result a group, in order.
-    fn finish(&mut self, group_count: usize) -> Result<ArrayRef>;
+    fn finish(&mut self, group_count: usize, context: &EvalContext) -> Result<ArrayRef>;
     /// Bytes held, for the ledger.
     fn bytes(&self) -> usize;
 }

@@ -203,7 +203,7 @@ impl Accumulator for OrderedSet {
         Err(Error::unsupported("an ordered-set aggregate over a window"))
     }
 
-    fn finish(&mut self, group_count: usize) -> Result<ArrayRef> {
+    fn finish(&mut self, group_count: usize, _: &EvalContext) -> Result<ArrayRef> {
         self.groups
             .resize_with(group_count.max(self.groups.len()), Group::default);
         let groups = &self.groups[..group_count];

@@ -10,6 +10,7 @@ use super::{Aggregate, MakeAccumulator, RowOrder};
 use crate::error::Result;
 use crate::function::arithmetic::float;
 use crate::function::native::{self, SqlType};
+use crate::function::{EvalContext, Work};
 use arrow_array::{Array, ArrayRef};
 use arrow_buffer::NullBuffer;
 use remora_storage::{DataType, Value};
@@ -110,7 +111,11 @@ impl Fold for OfPairs {
         }
     }
 
-    fn columns<'a>(&self, arguments: &'a [ArrayRef]) -> ([&'a [f64]; 2], Option<NullBuffer>) {
+    fn columns<'a>(
+        &self,
+        arguments: &'a [ArrayRef],
+        _: &EvalContext,
+    ) -> ([&'a [f64]; 2], Option<NullBuffer>) {
         let column = |at: usize| native::Double::column(arguments[at].as_ref());
         let nulls = NullBuffer::union(arguments[0].nulls(), arguments[1].nulls());
         ([column(0), column(1)], nulls)
@@ -124,7 +129,7 @@ impl Fold for OfPairs {
         state.merge(later)
     }
 
-    fn value(&self, pairs: &Pairs) -> Result<Value> {
+    fn value(&self, pairs: &Pairs, _: &Work<'_>) -> Result<Value> {
         Ok(match self.0 {
             None => Value::BigInt(pairs.count as i64),
             Some(answer) if pairs.count > 0.0 => answer(pairs).map_or(Value::Null, Value::Double),

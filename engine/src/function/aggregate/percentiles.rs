@@ -112,7 +112,7 @@ impl Accumulator for Percentiles {
         self.set.over_frames(frames, arguments, context)
     }
 
-    fn finish(&mut self, group_count: usize) -> Result<ArrayRef> {
+    fn finish(&mut self, group_count: usize, _: &EvalContext) -> Result<ArrayRef> {
         let mut results = ColumnBuilder::new(self.gives, group_count);
         for group in 0..group_count {
             results.push(self.answers(group)?.as_ref());

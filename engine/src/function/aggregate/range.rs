@@ -1,7 +1,7 @@
 //! `range_agg`: what is in any range of a group, as a multirange; `range_intersect_agg`: what is in all of them.
 
 use super::super::range::{Ranges, intersect, multirange, normal, range_type};
-use super::super::{CallTypes, Generic, Pattern};
+use super::super::{CallTypes, EvalContext, Generic, Pattern, Work};
 use super::state::{Fold, group_states};
 use super::{Accumulator, Aggregate, MakeAccumulator, RowOrder};
 use crate::error::Result;
@@ -40,12 +40,15 @@ pub(super) static AGGREGATES: &[Aggregate] = table!(
     "range_intersect_agg" Multirange -> Multirange, of_all::<InAll>, "What is in all of them.";
 );
 
+/// The work of a range.
+const RANGE_WORK: usize = 16;
+
 /// What one of the two aggregates knows of a group that has a value.
 trait Gathered: Clone + Send + 'static {
-    fn first(of: RangeType, value: ValueRef<'_>) -> Result<Self>;
-    fn add(&mut self, of: RangeType, value: ValueRef<'_>) -> Result<()>;
+    fn first(of: RangeType, value: ValueRef<'_>, work: &Work<'_>) -> Result<Self>;
+    fn add(&mut self, of: RangeType, value: ValueRef<'_>, work: &Work<'_>) -> Result<()>;
     fn merge(&mut self, of: RangeType, later: &Self) -> Result<()>;
-    fn value(&self, of: RangeType) -> Result<Value>;
+    fn value(&self, of: RangeType, work: &Work<'_>) -> Result<Value>;
     fn bytes(&self) -> usize;
 }
 
@@ -60,15 +63,20 @@ impl Together {
 }
 
 impl Gathered for Together {
-    fn first(of: RangeType, value: ValueRef<'_>) -> Result<Self> {
+    fn first(of: RangeType, value: ValueRef<'_>, work: &Work<'_>) -> Result<Self> {
         let mut ranges = Self(SqlArrayBuilder::new(of.element()));
-        ranges.add(of, value)?;
+        ranges.add(of, value, work)?;
         Ok(ranges)
     }
 
-    fn add(&mut self, _: RangeType, value: ValueRef<'_>) -> Result<()> {
+    fn add(&mut self, _: RangeType, value: ValueRef<'_>, work: &Work<'_>) -> Result<()> {
         match value.as_ranges() {
-            Some(ranges) => ranges.iter().for_each(|range| self.0.push(range)),
+            Some(ranges) => {
+                for range in ranges.iter() {
+                    work.spend(RANGE_WORK)?;
+                    self.0.push(range);
+                }
+            }
             None => self.0.push(value),
         }
         match self.0.bytes() > VALUE_BYTES_MAX {
@@ -80,14 +88,17 @@ impl Gathered for Together {
     fn merge(&mut self, of: RangeType, later: &Self) -> Result<()> {
         let later = later.encoded();
         let ranges = SqlArray::new(of.element(), &later).unwrap_or_default();
-        ranges.iter().try_for_each(|range| self.add(of, range))
+        let work = &Work::unasked();
+        ranges
+            .iter()
+            .try_for_each(|range| self.add(of, range, work))
     }
 
-    fn value(&self, of: RangeType) -> Result<Value> {
+    fn value(&self, of: RangeType, work: &Work<'_>) -> Result<Value> {
         let encoded = self.encoded();
         let ranges = SqlArray::new(of.element(), &encoded).unwrap_or_default();
         let bounds = ranges.iter().filter_map(|range| range.as_range()?.bounds());
-        multirange(of, &normal(of, bounds.collect()))
+        multirange(of, &normal(of, bounds.collect(), work)?, work)
     }
 
     fn bytes(&self) -> usize {
@@ -100,20 +111,20 @@ impl Gathered for Together {
 struct InAll(Value);
 
 impl Gathered for InAll {
-    fn first(_: RangeType, value: ValueRef<'_>) -> Result<Self> {
+    fn first(_: RangeType, value: ValueRef<'_>, _: &Work<'_>) -> Result<Self> {
         Ok(Self(value.to_owned()))
     }
 
-    fn add(&mut self, of: RangeType, value: ValueRef<'_>) -> Result<()> {
-        self.0 = intersect(of, Ranges::of(self.0.as_ref()), Ranges::of(value))?;
+    fn add(&mut self, of: RangeType, value: ValueRef<'_>, work: &Work<'_>) -> Result<()> {
+        self.0 = intersect(of, Ranges::of(self.0.as_ref()), Ranges::of(value), work)?;
         Ok(())
     }
 
     fn merge(&mut self, of: RangeType, later: &Self) -> Result<()> {
-        self.add(of, later.0.as_ref())
+        self.add(of, later.0.as_ref(), &Work::unasked())
     }
 
-    fn value(&self, _: RangeType) -> Result<Value> {
+    fn value(&self, _: RangeType, _: &Work<'_>) -> Result<Value> {
         Ok(self.0.clone())
     }
 
@@ -141,22 +152,32 @@ fn of_all<G: Gathered>(types: &CallTypes) -> Box<dyn Accumulator> {
 
 impl<G: Gathered> Fold for OfAll<G> {
     type State = Option<G>;
-    type Columns<'a> = &'a ArrayRef;
+    type Columns<'a> = (&'a ArrayRef, Work<'a>);
 
     fn returns(&self) -> DataType {
         self.returns
     }
 
-    fn columns<'a>(&self, arguments: &'a [ArrayRef]) -> (&'a ArrayRef, Option<NullBuffer>) {
-        (&arguments[0], arguments[0].nulls().cloned())
+    fn columns<'a>(
+        &self,
+        arguments: &'a [ArrayRef],
+        context: &'a EvalContext,
+    ) -> (Self::Columns<'a>, Option<NullBuffer>) {
+        let columns = (&arguments[0], Work::new(context));
+        (columns, arguments[0].nulls().cloned())
     }
 
-    fn step(&self, state: &mut Option<G>, column: &&ArrayRef, row: usize) -> Result<()> {
+    fn step(
+        &self,
+        state: &mut Option<G>,
+        (column, work): &Self::Columns<'_>,
+        row: usize,
+    ) -> Result<()> {
         let value = value_at(column.as_ref(), self.argument, row);
         match state {
-            Some(state) => state.add(self.of, value),
+            Some(state) => state.add(self.of, value, work),
             None => {
-                *state = Some(G::first(self.of, value)?);
+                *state = Some(G::first(self.of, value, work)?);
                 Ok(())
             }
         }
@@ -173,8 +194,8 @@ impl<G: Gathered> Fold for OfAll<G> {
         }
     }
 
-    fn value(&self, state: &Option<G>) -> Result<Value> {
-        (state.as_ref()).map_or(Ok(Value::Null), |state| state.value(self.of))
+    fn value(&self, state: &Option<G>, work: &Work<'_>) -> Result<Value> {
+        (state.as_ref()).map_or(Ok(Value::Null), |state| state.value(self.of, work))
     }
 
     fn heap(&self, state: &Option<G>) -> usize {

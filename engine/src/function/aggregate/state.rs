@@ -6,8 +6,8 @@
 use super::frames::{Steps, grow, slide};
 use super::{Accumulator, Folder, FrameContext, FrameRows};
 use crate::error::Result;
-use crate::function::EvalContext;
 use crate::function::native::SqlType;
+use crate::function::{EvalContext, Work};
 use arrow_array::ArrayRef;
 use arrow_buffer::NullBuffer;
 use remora_storage::transaction::{Vector, VectorColumn};
@@ -28,7 +28,11 @@ pub(super) trait Fold: Send + Sized + 'static {
     /// The type of its results.
     fn returns(&self) -> DataType;
     /// The arguments, and which rows do not count because a value is NULL.
-    fn columns<'a>(&self, arguments: &'a [ArrayRef]) -> (Self::Columns<'a>, Option<NullBuffer>);
+    fn columns<'a>(
+        &self,
+        arguments: &'a [ArrayRef],
+        context: &'a EvalContext,
+    ) -> (Self::Columns<'a>, Option<NullBuffer>);
     /// Takes a row in.
     fn step(&self, state: &mut Self::State, columns: &Self::Columns<'_>, row: usize) -> Result<()>;
     /// Takes in the rows of another state, which come later.
@@ -40,12 +44,12 @@ pub(super) trait Fold: Send + Sized + 'static {
         unreachable!("only what folds is given such columns")
     }
     /// The result of a group.
-    fn value(&self, state: &Self::State) -> Result<Value>;
+    fn value(&self, state: &Self::State, work: &Work<'_>) -> Result<Value>;
     /// The results of groups.
-    fn results(&self, states: &[Self::State]) -> Result<ArrayRef> {
+    fn results(&self, states: &[Self::State], work: &Work<'_>) -> Result<ArrayRef> {
         let mut results = ColumnBuilder::new(self.returns(), states.len());
         for state in states {
-            results.push(self.value(state)?.as_ref());
+            results.push(self.value(state, work)?.as_ref());
         }
         Ok(results.finish())
     }
@@ -62,6 +66,9 @@ struct GroupStates<F: Fold> {
     /// Bytes that the states hold beside themselves.
     heap: usize,
 }
+
+/// A state of which it is asked whether it may grow, before it does.
+const LARGE_STATE_BYTES: usize = 256 << 10;
 
 /// Makes the accumulator of a fold.
 pub(super) fn group_states(fold: impl Fold) -> Box<dyn Accumulator> {
@@ -80,6 +87,18 @@ impl<F: Fold> GroupStates<F> {
     }
 }
 
+/// Fails where a state of so many bytes could not become twice as large, as it does when it is full, with some beside.
+#[inline]
+fn room_to_grow(bytes: usize, context: &EvalContext) -> Result<()> {
+    if bytes < LARGE_STATE_BYTES {
+        return Ok(());
+    }
+    let level = context.memory.level();
+    context.memory.take(bytes + bytes / 2)?;
+    context.memory.back_to(level);
+    Ok(())
+}
+
 impl<F: Fold> Accumulator for GroupStates<F> {
     fn update(
         &mut self,
@@ -90,14 +109,20 @@ impl<F: Fold> Accumulator for GroupStates<F> {
     ) -> Result<()> {
         self.reach(group_count);
         let (fold, heap) = (&self.fold, &mut self.heap);
-        let (columns, nulls) = fold.columns(arguments);
+        let (columns, nulls) = fold.columns(arguments, context);
         let mut step = |state: &mut F::State, row: usize| {
+            let before = fold.heap(state);
             if F::GROWS {
                 context.check()?;
+                room_to_grow(before, context)?;
             }
-            let before = fold.heap(state);
             fold.step(state, &columns, row)?;
-            *heap = *heap + fold.heap(state) - before;
+            let after = fold.heap(state);
+            *heap = *heap + after - before;
+            if F::GROWS {
+                // Until the operator has reserved all states.
+                context.memory.take(after.saturating_sub(before))?;
+            }
             Ok(())
         };
         let nulls = nulls.filter(|nulls| nulls.null_count() > 0);
@@ -125,7 +150,8 @@ impl<F: Fold> Accumulator for GroupStates<F> {
         arguments: &[ArrayRef],
         context: &mut FrameContext<'_>,
     ) -> Result<ArrayRef> {
-        let (columns, nulls) = self.fold.columns(arguments);
+        let (columns, nulls) = self.fold.columns(arguments, context.eval);
+        let work = Work::new(context.eval);
         let steps = Steps {
             step: |state: &mut F::State, row: usize| match &nulls {
                 Some(nulls) if nulls.is_null(row) => Ok(()),
@@ -134,11 +160,11 @@ impl<F: Fold> Accumulator for GroupStates<F> {
             merge: |state: &mut F::State, later: &F::State| self.fold.merge(state, later),
         };
         if !F::GROWS {
-            return self.fold.results(&slide(&steps, frames, context)?);
+            return self.fold.results(&slide(&steps, frames, context)?, &work);
         }
         let mut results = ColumnBuilder::new(self.fold.returns(), frames.len());
         grow(frames, context, &steps.step, &mut |state, context| {
-            let value = self.fold.value(&state)?;
+            let value = self.fold.value(&state, &work)?;
             (context.reserve)(value.as_ref().bytes().map_or(0, <[u8]>::len))?;
             results.push(value.as_ref());
             Ok(())
@@ -146,9 +172,10 @@ impl<F: Fold> Accumulator for GroupStates<F> {
         Ok(results.finish())
     }
 
-    fn finish(&mut self, group_count: usize) -> Result<ArrayRef> {
+    fn finish(&mut self, group_count: usize, context: &EvalContext) -> Result<ArrayRef> {
         self.reach(group_count);
-        self.fold.results(&self.states[..group_count])
+        let states = &self.states[..group_count];
+        self.fold.results(states, &Work::new(context))
     }
 
     fn bytes(&self) -> usize {
@@ -168,9 +195,11 @@ impl<F: Fold> Folder for GroupStates<F> {
     }
 
     fn value(&self) -> Result<Value> {
+        // No state that folds is long.
+        let work = &Work::unasked();
         match self.states.first() {
-            Some(state) => self.fold.value(state),
-            None => self.fold.value(&F::State::default()),
+            Some(state) => self.fold.value(state, work),
+            None => self.fold.value(&F::State::default(), work),
         }
     }
 }
@@ -218,7 +247,11 @@ impl<F: ColumnFold> Fold for OfColumn<F> {
         F::Output::TYPE
     }
 
-    fn columns<'a>(&self, arguments: &'a [ArrayRef]) -> (Self::Columns<'a>, Option<NullBuffer>) {
+    fn columns<'a>(
+        &self,
+        arguments: &'a [ArrayRef],
+        _: &EvalContext,
+    ) -> (Self::Columns<'a>, Option<NullBuffer>) {
         let column = arguments[0].as_ref();
         (F::Input::column(column), column.nulls().cloned())
     }
@@ -236,12 +269,12 @@ impl<F: ColumnFold> Fold for OfColumn<F> {
         self.0.fold(state, column)
     }
 
-    fn value(&self, state: &F::State) -> Result<Value> {
+    fn value(&self, state: &F::State, _: &Work<'_>) -> Result<Value> {
         let result = self.0.result(state)?;
         Ok(result.map_or(Value::Null, F::Output::value))
     }
 
-    fn results(&self, states: &[F::State]) -> Result<ArrayRef> {
+    fn results(&self, states: &[F::State], _: &Work<'_>) -> Result<ArrayRef> {
         let results = states.iter().map(|state| self.0.result(state));
         collect::<F::Output>(results.collect::<Result<_>>()?)
     }

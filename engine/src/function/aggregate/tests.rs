@@ -2,10 +2,10 @@
 //! group each.
 
 use super::*;
-use crate::function::text;
+use crate::function::{Patience, text};
 use proptest::prelude::*;
 use remora_storage::Value;
-use remora_storage::value::{ColumnBuilder, value_at};
+use remora_storage::value::{ColumnBuilder, ElementType, PackedType, RangeType, value_at};
 
 /// An array of these texts; `NULL` stands for itself.
 fn column(texts: &[&str], data_type: DataType) -> ArrayRef {
@@ -26,7 +26,7 @@ fn aggregate(name: &str, data_type: DataType, texts: &[&str]) -> Result<String> 
     let rows = column(texts, aggregate.types.arguments[0]);
     let mut state = aggregate.aggregate.start(|| aggregate.types.clone());
     state.update(&vec![0; texts.len()], 1, &[rows], &EvalContext::default())?;
-    let result = state.finish(1)?;
+    let result = state.finish(1, &EvalContext::default())?;
     let value = value_at(result.as_ref(), aggregate.types.returns, 0);
     Ok(text::format(value, aggregate.types.returns).unwrap_or_else(|| "NULL".to_owned()))
 }
@@ -155,7 +155,7 @@ fn the_delimiter_of_a_row_stands_before_its_text() {
     state
         .update(&[0; 4], 2, &[texts, delimiters], &EvalContext::default())
         .unwrap();
-    let result = state.finish(2).unwrap();
+    let result = state.finish(2, &EvalContext::default()).unwrap();
     let at = |row| {
         text::format(
             value_at(result.as_ref(), DataType::Text, row),
@@ -186,7 +186,7 @@ proptest! {
                 let numbers: Vec<u32> = batch.iter().map(|(g, _)| *g).collect();
                 state.update(&numbers, groups, &[array(batch)], &EvalContext::default()).unwrap();
             }
-            let result = state.finish(groups).unwrap();
+            let result = state.finish(groups, &EvalContext::default()).unwrap();
             (0..groups)
                 .map(|row| value_at(result.as_ref(), found.types.returns, row).to_owned())
                 .collect::<Vec<_>>()
@@ -198,5 +198,47 @@ proptest! {
                 rows.iter().filter(|(g, _)| *g == group).map(|(_, v)| (0, *v)).collect();
             prop_assert_eq!(&run(&[&alone], 1)[0], &together[group as usize]);
         }
+    }
+}
+
+/// A row's value may be long: within it they look whether the statement is to end, too.
+#[test]
+fn aggregates_of_long_values_end_when_told_to() {
+    let bytes = 1 << 20;
+    let key = format!("\"{}\"", "x".repeat(bytes));
+    let elements = format!("{{1{}}}", ",2".repeat(bytes / 2));
+    let ranges = (0..bytes / 16).map(|n| format!("[{},{})", n * 4, n * 4 + 1));
+    let ranges = format!("{{{}}}", ranges.collect::<Vec<_>>().join(","));
+    let json = DataType::Json;
+    let array = ElementType::new(DataType::Integer).unwrap().array();
+    let multirange = DataType::Packed(PackedType::Multirange(
+        RangeType::new(DataType::Integer, None).unwrap(),
+    ));
+    for (name, types, text) in [
+        ("json_object_agg", vec![json, json], &key),
+        ("array_agg", vec![array], &elements),
+        ("range_agg", vec![multirange], &ranges),
+    ] {
+        let types: Vec<_> = types.into_iter().map(Some).collect();
+        let found = resolve(name, &types).unwrap().expect("an aggregate");
+        let arguments: Vec<ArrayRef> = types
+            .iter()
+            .flatten()
+            .map(|of| column(&[text], *of))
+            .collect();
+        let update = |patience| {
+            let context = EvalContext {
+                patience,
+                ..EvalContext::default()
+            };
+            let mut state = found.aggregate.start(|| found.types.clone());
+            state.update(&[0], 1, &arguments, &context)
+        };
+        update(Patience::default()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(
+            update(Patience::short()).unwrap_err().sqlstate(),
+            "57014",
+            "{name}"
+        );
     }
 }

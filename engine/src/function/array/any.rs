@@ -3,9 +3,9 @@
 //! There is a function for each operator that may stand there, named as it is written: `= ANY`. Its arguments have
 //! the types of the operator's, which is found anew for each call.
 
-use super::{ARRAY, BOOLEAN, ELEMENT, array_at};
+use super::{ARRAY, BOOLEAN, ELEMENT, ELEMENT_WORK, array_at};
 use crate::error::Result;
-use crate::function::{CallTypes, GenericCall, Overload, resolve};
+use crate::function::{CallTypes, GenericCall, Overload, Work, resolve};
 use remora_storage::{Value, ValueRef};
 use std::cmp::Ordering;
 
@@ -66,7 +66,9 @@ fn test(operator: &'static str, test: ArrayTest, call: &GenericCall<'_>) -> Resu
     let decisive = test == ArrayTest::Any;
     let mut result = Value::Boolean(!decisive);
     let holds = holds(operator, call)?;
+    let work = Work::new(call.context);
     for element in array.iter() {
+        work.spend(ELEMENT_WORK)?;
         match holds(call.values[0], element)? {
             Some(found) if found == decisive => return Ok(Value::Boolean(found)),
             Some(_) => {}

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 use crate::function::kernel::function;
-use crate::function::{GenericCall, Overload};
+use crate::function::{GenericCall, Overload, Work};
 use remora_storage::value::{ARRAY_DIMENSIONS_MAX, ARRAY_ELEMENTS_MAX, Dimension, SqlArray};
 use remora_storage::{Value, ValueRef};
 
@@ -51,10 +51,10 @@ fn write<'v>(
         .filter(|count| *count <= ARRAY_ELEMENTS_MAX)
         .ok_or_else(too_large)?;
     let mut builder = builder_of(call.returns)?;
+    let work = Work::new(call.context);
     for place in 0..count {
-        call.context.check()?;
         let old = || old_at(place).map_or(ValueRef::Null, |at| array.get(at));
-        push(&mut builder, new_at(place).unwrap_or_else(old))?;
+        push(&mut builder, new_at(place).unwrap_or_else(old), &work)?;
     }
     Ok(array_value(builder, dimensions))
 }
@@ -122,6 +122,9 @@ type Bounds = Vec<(Option<i32>, Option<i32>)>;
 fn bounds(call: &GenericCall<'_>) -> Result<Bounds> {
     let side = |at: usize, open: i32| -> Result<Vec<Option<i32>>> {
         let bounds = array_at(call.values, at);
+        if bounds.len() > ARRAY_DIMENSIONS_MAX {
+            return Err(too_many_dimensions(bounds.len()));
+        }
         let bounds = bounds.iter().map(|bound| match integer(bound) {
             Some(bound) => Ok((bound != open).then_some(bound)),
             None => Err(null_subscript()),

@@ -1,13 +1,13 @@
 //! Arrays made of elements and of other arrays.
 
 use super::{
-    ARRAY, ELEMENT, INTEGER, INTEGERS, array_at, array_value, builder_of, check_bounds, integer,
-    push, subscript_error, too_large, too_many_dimensions,
+    ARRAY, ELEMENT, ELEMENT_WORK, INTEGER, INTEGERS, array_at, array_value, builder_of,
+    check_bounds, integer, push, subscript_error, too_large, too_many_dimensions,
 };
 use crate::error::{Error, Result};
 use crate::function::comparison::is_same;
 use crate::function::kernel::function;
-use crate::function::{GenericCall, Overload};
+use crate::function::{GenericCall, Overload, Work};
 use remora_storage::value::{ARRAY_DIMENSIONS_MAX, ARRAY_ELEMENTS_MAX, Dimension, SqlArray};
 use remora_storage::{Value, ValueRef};
 
@@ -36,8 +36,9 @@ pub(super) static FUNCTIONS: &[Overload] = &[
 
 fn list<'a>(call: &GenericCall<'_>, values: impl Iterator<Item = ValueRef<'a>>) -> Result<Value> {
     let mut builder = builder_of(call.returns)?;
+    let work = Work::new(call.context);
     for value in values {
-        push(&mut builder, value)?;
+        push(&mut builder, value, &work)?;
     }
     Ok(builder.finish_list())
 }
@@ -58,8 +59,9 @@ fn nest(call: &GenericCall<'_>) -> Result<Value> {
         return Err(too_many_dimensions(inner.len() + 1));
     }
     let mut builder = builder_of(call.returns)?;
+    let work = Work::new(call.context);
     for value in arrays.iter().flat_map(SqlArray::iter) {
-        push(&mut builder, value)?;
+        push(&mut builder, value, &work)?;
     }
     let mut dimensions = vec![Dimension::of(arrays.len())];
     dimensions.extend(inner);
@@ -102,8 +104,9 @@ fn extend<'a>(
     let dimensions = [Dimension { length, first }];
     check_bounds(&dimensions)?;
     let mut builder = builder_of(call.returns)?;
+    let work = Work::new(call.context);
     for value in values {
-        push(&mut builder, value)?;
+        push(&mut builder, value, &work)?;
     }
     Ok(array_value(builder, &dimensions))
 }
@@ -156,8 +159,9 @@ fn concatenate(call: &GenericCall<'_>) -> Result<Value> {
     }
     check_bounds(&dimensions)?;
     let mut builder = builder_of(call.returns)?;
+    let work = Work::new(call.context);
     for value in one.iter().chain(two.iter()) {
-        push(&mut builder, value)?;
+        push(&mut builder, value, &work)?;
     }
     Ok(array_value(builder, &dimensions))
 }
@@ -169,9 +173,10 @@ fn fill(call: &GenericCall<'_>) -> Result<Value> {
             "dimension array or low bound array cannot be null"
         ));
     }
-    let lengths = bounds(&array_at(call.values, 1))?;
+    let work = Work::new(call.context);
+    let lengths = bounds(&array_at(call.values, 1), &work)?;
     let firsts = match call.values.len() {
-        3 => bounds(&array_at(call.values, 2))?,
+        3 => bounds(&array_at(call.values, 2), &work)?,
         _ => vec![1; lengths.len()],
     };
     if firsts.len() != lengths.len() {
@@ -198,21 +203,19 @@ fn fill(call: &GenericCall<'_>) -> Result<Value> {
         .collect();
     check_bounds(&dimensions)?;
     let mut builder = builder_of(call.returns)?;
-    for at in 0..count {
-        if at % 4096 == 0 {
-            call.context.check()?;
-        }
-        push(&mut builder, call.values[0])?;
+    for _ in 0..count {
+        push(&mut builder, call.values[0], &work)?;
     }
     Ok(array_value(builder, &dimensions))
 }
 
-fn bounds(array: &SqlArray<'_>) -> Result<Vec<i32>> {
+fn bounds(array: &SqlArray<'_>, work: &Work<'_>) -> Result<Vec<i32>> {
     if array.dimensions().len() > 1 {
         return Err(subscript_error("wrong number of array subscripts")
             .with_detail("Dimension array must be one dimensional."));
     }
     let values = array.iter().map(|value| {
+        work.spend(ELEMENT_WORK)?;
         integer(value)
             .ok_or_else(|| sql_error!(NULL_VALUE_NOT_ALLOWED, "dimension values cannot be null"))
     });
@@ -232,11 +235,12 @@ fn remove(call: &GenericCall<'_>) -> Result<Value> {
         ));
     }
     let mut builder = builder_of(call.returns)?;
-    for value in array
-        .iter()
-        .filter(|value| !is_same(*value, call.values[1]))
-    {
-        push(&mut builder, value)?;
+    let work = Work::new(call.context);
+    for value in array.iter() {
+        match is_same(value, call.values[1]) {
+            true => work.spend(ELEMENT_WORK)?,
+            false => push(&mut builder, value, &work)?,
+        }
     }
     let first = dimensions.first().map_or(1, |one| one.first);
     let dimension = Dimension {
@@ -253,9 +257,14 @@ fn replace(call: &GenericCall<'_>) -> Result<Value> {
     let array = array_at(call.values, 0);
     let dimensions: Vec<Dimension> = array.dimensions().collect();
     let mut builder = builder_of(call.returns)?;
+    let work = Work::new(call.context);
     for value in array.iter() {
         let is_found = is_same(value, call.values[1]);
-        push(&mut builder, if is_found { call.values[2] } else { value })?;
+        push(
+            &mut builder,
+            if is_found { call.values[2] } else { value },
+            &work,
+        )?;
     }
     Ok(array_value(builder, &dimensions))
 }
@@ -272,8 +281,9 @@ fn trim(call: &GenericCall<'_>) -> Result<Value> {
     let kept = length - cut;
     let each = array.len() / (length as usize).max(1);
     let mut builder = builder_of(call.returns)?;
+    let work = Work::new(call.context);
     for value in array.iter().take(kept as usize * each) {
-        push(&mut builder, value)?;
+        push(&mut builder, value, &work)?;
     }
     if let Some(outer) = dimensions.first_mut() {
         *outer = Dimension::of(kept as usize);

@@ -3,7 +3,8 @@
 use super::{BOOLEAN, TEXT, TEXTS, builder_of, push};
 use crate::error::{Error, Result, state};
 use crate::function::kernel::function;
-use crate::function::{GenericCall, Overload};
+use crate::function::string::lower;
+use crate::function::{EvalContext, GenericCall, Overload, Work};
 use remora_storage::{Value, ValueRef};
 
 pub(super) static FUNCTIONS: &[Overload] = &[
@@ -22,6 +23,7 @@ fn parse_ident(call: &GenericCall<'_>) -> Result<Value> {
         Error::new(state::INVALID_PARAMETER_VALUE, message)
     };
     let mut builder = builder_of(call.returns)?;
+    let work = Work::new(call.context);
     let mut rest = skip(whole);
     let mut after_dot = false;
     loop {
@@ -34,7 +36,7 @@ fn parse_ident(call: &GenericCall<'_>) -> Result<Value> {
                 }
                 (part, behind)
             }
-            None => plain_part(rest),
+            None => plain_part(rest, call.context)?,
         };
         if part.is_empty() {
             return Err(match (rest.starts_with('.'), after_dot) {
@@ -43,7 +45,7 @@ fn parse_ident(call: &GenericCall<'_>) -> Result<Value> {
                 (false, false) => invalid(),
             });
         }
-        push(&mut builder, ValueRef::Text(&part))?;
+        push(&mut builder, ValueRef::Text(&part), &work)?;
         rest = skip(behind);
         match rest.strip_prefix('.') {
             Some(behind) => (rest, after_dot) = (skip(behind), true),
@@ -75,12 +77,12 @@ fn quoted_part(text: &str) -> Option<(String, &str)> {
 }
 
 /// A word, in small letters, and what follows.
-fn plain_part(text: &str) -> (String, &str) {
+fn plain_part<'t>(text: &'t str, context: &EvalContext) -> Result<(String, &'t str)> {
     let starts = |c: char| c == '_' || c.is_ascii_alphabetic() || !c.is_ascii();
     let goes_on = |c: char| starts(c) || c == '$' || c.is_ascii_digit();
     let end = match text.starts_with(starts) {
         true => text.find(|c| !goes_on(c)).unwrap_or(text.len()),
         false => 0,
     };
-    (text[..end].to_lowercase(), &text[end..])
+    Ok((lower(context, &text[..end])?, &text[end..]))
 }

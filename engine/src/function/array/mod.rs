@@ -31,7 +31,7 @@ pub(crate) use search::compares_elements;
 pub(crate) use texts::parts;
 pub(crate) use variadic::variadic;
 
-use super::{Overload, Pattern};
+use super::{Overload, Pattern, Work};
 use crate::error::{Error, Result, state};
 use remora_storage::limits::VALUE_BYTES_MAX;
 use remora_storage::value::{
@@ -55,6 +55,9 @@ const fn array_of(element: DataType) -> DataType {
         None => panic!("an array's elements are no arrays"),
     }
 }
+
+/// The work of an element beside that over its bytes.
+pub(super) const ELEMENT_WORK: usize = 32;
 
 /// So many parts may a text be cut into at once: as many as their places take the room of one value.
 pub(super) const PARTS_MAX: usize = VALUE_BYTES_MAX / 32;
@@ -111,7 +114,14 @@ fn array_at<'a>(values: &[ValueRef<'a>], at: usize) -> SqlArray<'a> {
 }
 
 /// Appends an element, as long as the array is not too large.
-pub(super) fn push(builder: &mut SqlArrayBuilder, value: ValueRef<'_>) -> Result<()> {
+pub(super) fn push(
+    builder: &mut SqlArrayBuilder,
+    value: ValueRef<'_>,
+    work: &Work<'_>,
+) -> Result<()> {
+    let length = value.bytes().map_or(0, <[u8]>::len);
+    work.spend(ELEMENT_WORK + length)?;
+    work.reach(builder.bytes() + length)?;
     builder.push(value);
     match builder.len() > ARRAY_ELEMENTS_MAX || builder.bytes() > VALUE_BYTES_MAX {
         true => Err(too_large()),

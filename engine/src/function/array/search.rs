@@ -1,16 +1,22 @@
 //! Arrays compared, and what is in them. Other packed types are compared here, too: by the order of their bytes'
 //! meaning, which storage knows.
 
-use super::{ARRAY, BOOLEAN, ELEMENT, INTEGER, INTEGERS, array_at, builder_of, integer, push};
+use super::{
+    ARRAY, BOOLEAN, ELEMENT, ELEMENT_WORK, INTEGER, INTEGERS, array_at, builder_of, integer, push,
+};
 use crate::error::{Error, Result, state};
-use crate::function::comparison::{greatest, is_distinct, is_not_distinct, is_same, least, nullif};
+use crate::function::comparison::{
+    compare, greatest, is_distinct, is_not_distinct, is_same, least, nullif,
+};
 use crate::function::kernel::function;
-use crate::function::{GenericCall, Overload, Pattern, record};
+use crate::function::{GenericCall, Overload, Pattern, Work, record};
+use hashbrown::{DefaultHashBuilder, HashTable};
 use remora_storage::index::{KeyColumn, encode_column};
 use remora_storage::value::SqlArray;
 use remora_storage::{Value, ValueRef};
 use std::cmp::Ordering;
-use std::collections::HashSet;
+use std::hash::BuildHasher;
+use std::ops::Range;
 
 /// The operators of an order, and what follows from it, of one sort of types.
 macro_rules! ordered {
@@ -67,19 +73,12 @@ pub(super) static FUNCTIONS: &[Overload] = &[
         "How many of the thresholds, which are in order, are not above the value.", bucket),
     function!(strict generic "@>"(Pattern::SameArray, Pattern::SameArray) -> BOOLEAN,
         "Whether each element of the second is in the first.",
-        |call| contains(call.values[0], call.values[1])),
+        |call| contains(call, 0, 1)),
     function!(strict generic "<@"(Pattern::SameArray, Pattern::SameArray) -> BOOLEAN,
         "Whether each element of the first is in the second.",
-        |call| contains(call.values[1], call.values[0])),
+        |call| contains(call, 1, 0)),
     function!(strict generic "&&"(Pattern::SameArray, Pattern::SameArray) -> BOOLEAN,
-    "Whether an element is in both.",
-    |call| {
-        let known = keys(call.values[0]);
-        let found = array_at(call.values, 1)
-            .iter()
-            .any(|value| !value.is_null() && known.contains(&key(value)));
-        Ok(Value::Boolean(found))
-    }),
+        "Whether an element is in both.", overlaps),
     function!(generic "array_position"(ARRAY, ELEMENT) -> INTEGER, "The first subscript of an element.",
         position),
     function!(generic "array_position"(ARRAY, ELEMENT, INTEGER) -> INTEGER,
@@ -91,32 +90,78 @@ pub(super) static FUNCTIONS: &[Overload] = &[
 fn is(call: &GenericCall<'_>, wanted: fn(Ordering) -> bool) -> Result<Value> {
     let order = match (call.values[0].as_record(), call.values[1].as_record()) {
         (Some(one), Some(two)) => Some(record::compare(one, two)?),
-        _ => call.values[0].compare(call.values[1]),
+        _ => compare(call.values[0], call.values[1], call.context)?,
     };
     Ok(order.map_or(Value::Null, |order| Value::Boolean(wanted(order))))
 }
 
-/// The key of a value: equal values have the same.
-fn key(value: ValueRef<'_>) -> Vec<u8> {
-    let mut key = Vec::new();
-    encode_column(&mut key, KeyColumn::default(), &value);
-    key
+/// The elements of an array that are not NULL, by their keys: equal values have the same. All keys lie in one
+/// piece of memory, which is given back at once.
+#[derive(Default)]
+struct Keys {
+    bytes: Vec<u8>,
+    places: HashTable<Range<usize>>,
+    hasher: DefaultHashBuilder,
+    scratch: Vec<u8>,
 }
 
-fn keys(array: ValueRef<'_>) -> HashSet<Vec<u8>> {
-    let array = array.as_array().unwrap_or_default();
-    let known = array.iter().filter(|value| !value.is_null());
-    known.map(key).collect()
+impl Keys {
+    fn of(array: &SqlArray<'_>, work: &Work<'_>) -> Result<Self> {
+        let mut keys = Self::default();
+        for value in array.iter().filter(|value| !value.is_null()) {
+            keys.add(value);
+            work.spend(2 * ELEMENT_WORK + keys.scratch.len())?;
+        }
+        Ok(keys)
+    }
+
+    fn add(&mut self, value: ValueRef<'_>) {
+        if self.has(value) {
+            return;
+        }
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&self.scratch);
+        let hash = self.hasher.hash_one(&self.scratch[..]);
+        let (bytes, hasher) = (&self.bytes, &self.hasher);
+        self.places
+            .insert_unique(hash, start..bytes.len(), |place| {
+                hasher.hash_one(&bytes[place.clone()])
+            });
+    }
+
+    /// Returns whether a value is there; NULL is not.
+    fn has(&mut self, value: ValueRef<'_>) -> bool {
+        self.scratch.clear();
+        encode_column(&mut self.scratch, KeyColumn::default(), &value);
+        let hash = self.hasher.hash_one(&self.scratch[..]);
+        let is_it = |place: &Range<usize>| self.bytes[place.clone()] == self.scratch[..];
+        !value.is_null() && self.places.find(hash, is_it).is_some()
+    }
 }
 
-/// Whether all elements of `part` are in `whole`. NULL is in nothing.
-fn contains(whole: ValueRef<'_>, part: ValueRef<'_>) -> Result<Value> {
-    let part = part.as_array().unwrap_or_default();
-    let known = keys(whole);
-    let all = part
-        .iter()
-        .all(|value| !value.is_null() && known.contains(&key(value)));
-    Ok(Value::Boolean(all))
+/// Whether all elements of one argument are in another. NULL is in nothing.
+fn contains(call: &GenericCall<'_>, whole: usize, part: usize) -> Result<Value> {
+    let work = Work::new(call.context);
+    let mut known = Keys::of(&array_at(call.values, whole), &work)?;
+    for value in array_at(call.values, part).iter() {
+        work.spend(2 * ELEMENT_WORK)?;
+        if !known.has(value) {
+            return Ok(Value::Boolean(false));
+        }
+    }
+    Ok(Value::Boolean(true))
+}
+
+fn overlaps(call: &GenericCall<'_>) -> Result<Value> {
+    let work = Work::new(call.context);
+    let mut known = Keys::of(&array_at(call.values, 0), &work)?;
+    for value in array_at(call.values, 1).iter() {
+        work.spend(2 * ELEMENT_WORK)?;
+        if known.has(value) {
+            return Ok(Value::Boolean(true));
+        }
+    }
+    Ok(Value::Boolean(false))
 }
 
 /// The array to search, its first subscript, and where to begin; `None` for NULL.
@@ -154,10 +199,15 @@ fn position(call: &GenericCall<'_>) -> Result<Value> {
         Some(from) => integer(*from).unwrap_or(first),
         None => first,
     };
-    let mut elements = array.iter().enumerate();
-    let found = elements
-        .find(|(at, value)| subscript(first, *at) >= from && is_same(*value, call.values[1]));
-    Ok(found.map_or(Value::Null, |(at, _)| Value::Integer(subscript(first, at))))
+    let work = Work::new(call.context);
+    for (at, value) in array.iter().enumerate() {
+        work.spend(ELEMENT_WORK)?;
+        let subscript = subscript(first, at);
+        if subscript >= from && is_same(value, call.values[1]) {
+            return Ok(Value::Integer(subscript));
+        }
+    }
+    Ok(Value::Null)
 }
 
 fn positions(call: &GenericCall<'_>) -> Result<Value> {
@@ -165,9 +215,11 @@ fn positions(call: &GenericCall<'_>) -> Result<Value> {
         return Ok(Value::Null);
     };
     let mut builder = builder_of(call.returns)?;
+    let work = Work::new(call.context);
     for (at, value) in array.iter().enumerate() {
+        work.spend(ELEMENT_WORK)?;
         if is_same(value, call.values[1]) {
-            push(&mut builder, ValueRef::Integer(subscript(first, at)))?;
+            push(&mut builder, ValueRef::Integer(subscript(first, at)), &work)?;
         }
     }
     Ok(builder.finish_list())

@@ -4,12 +4,15 @@
 //! left out; a NULL makes all of it NULL. A subscript without a colon beside one with a colon means from 1 to
 //! it.
 
-use super::{ARRAY, ELEMENT, INTEGER, INTEGERS, array_at, array_value, builder_of, integer, push};
+use super::{
+    ARRAY, ELEMENT, INTEGER, INTEGERS, array_at, array_value, builder_of, integer, push,
+    too_many_dimensions,
+};
 use crate::error::Result;
 use crate::function::kernel::function;
-use crate::function::{GenericCall, Overload};
+use crate::function::{GenericCall, Overload, Work};
 use remora_storage::Value;
-use remora_storage::value::{Dimension, SqlArray};
+use remora_storage::value::{ARRAY_DIMENSIONS_MAX, Dimension, SqlArray};
 
 pub(super) static FUNCTIONS: &[Overload] = &[
     function!(strict generic "subscript"(ARRAY, INTEGER) -> ELEMENT, "The element at subscripts: a[i][j].",
@@ -50,6 +53,10 @@ fn slice(call: &GenericCall<'_>) -> Result<Value> {
     let array = array_at(call.values, 0);
     let dimensions: Vec<Dimension> = array.dimensions().collect();
     let (lower, upper) = (array_at(call.values, 1), array_at(call.values, 2));
+    let subscripts = lower.len().max(upper.len());
+    if subscripts > ARRAY_DIMENSIONS_MAX {
+        return Err(too_many_dimensions(subscripts));
+    }
     if lower
         .iter()
         .chain(upper.iter())
@@ -79,8 +86,13 @@ fn slice(call: &GenericCall<'_>) -> Result<Value> {
         .map(|(_, length)| Dimension::of(*length))
         .collect();
     let mut builder = builder_of(call.returns)?;
+    let work = Work::new(call.context);
     for number in 0..shape.iter().map(|one| one.length as usize).product() {
-        push(&mut builder, array.get(within(number, &parts, &dimensions)))?;
+        push(
+            &mut builder,
+            array.get(within(number, &parts, &dimensions)),
+            &work,
+        )?;
     }
     Ok(array_value(builder, &shape))
 }

@@ -12,7 +12,7 @@ use super::{array_at, array_of, builder_of, push};
 use crate::error::{Error, Result, state};
 use crate::function::kernel::function;
 use crate::function::native::out_of_range;
-use crate::function::{GenericCall, Overload, Pattern};
+use crate::function::{GenericCall, Overload, Pattern, Work};
 use remora_storage::{DataType, Value, ValueRef};
 
 const DOUBLE: Pattern = Pattern::Is(DataType::Double);
@@ -51,8 +51,9 @@ fn number_at(call: &GenericCall<'_>, at: usize) -> f64 {
 
 fn given<const N: usize>(call: &GenericCall<'_>, sums: [f64; N]) -> Result<Value> {
     let mut builder = builder_of(call.returns)?;
+    let work = Work::new(call.context);
     for sum in sums {
-        push(&mut builder, ValueRef::Double(sum))?;
+        push(&mut builder, ValueRef::Double(sum), &work)?;
     }
     Ok(builder.finish_list())
 }

@@ -1,11 +1,11 @@
 //! Between arrays and delimited texts.
 
-use super::{ARRAY, TEXT, TEXTS, array_at, builder_of, push};
+use super::{ARRAY, ELEMENT_WORK, TEXT, TEXTS, array_at, builder_of, push};
 use crate::error::Result;
 use crate::function::Volatility::Stable;
 use crate::function::kernel::function;
-use crate::function::string::check_size;
-use crate::function::{GenericCall, Overload, text};
+use crate::function::string::Occurrences;
+use crate::function::{GenericCall, Overload, Work, text};
 use remora_storage::{Value, ValueRef};
 
 pub(super) static FUNCTIONS: &[Overload] = &[
@@ -36,7 +36,9 @@ fn join(call: &GenericCall<'_>) -> Result<Value> {
     let array = array_at(call.values, 0);
     let mut out = String::new();
     let mut is_first = true;
+    let work = Work::new(call.context);
     for value in array.iter() {
+        work.spend(ELEMENT_WORK)?;
         if value.is_null() && word.is_none() {
             continue;
         }
@@ -45,9 +47,12 @@ fn join(call: &GenericCall<'_>) -> Result<Value> {
         }
         match word {
             Some(word) if value.is_null() => out.push_str(word),
-            _ => text::write_in(&mut out, value, array.element_type(), call.context.style()),
+            _ => {
+                let style = call.context.style();
+                text::write_counted(&mut out, value, array.element_type(), style, &work)?;
+            }
         }
-        check_size(Some(out.len()))?;
+        work.reach(out.len())?;
     }
     Ok(Value::Text(out))
 }
@@ -58,13 +63,14 @@ fn split(call: &GenericCall<'_>) -> Result<Value> {
     };
     let word = text_at(call, 2);
     let mut builder = builder_of(call.returns)?;
-    parts(whole, text_at(call, 1), |part| {
+    let work = Work::new(call.context);
+    parts(whole, text_at(call, 1), &work, |part| {
         let value = if word == Some(part) {
             ValueRef::Null
         } else {
             ValueRef::Text(part)
         };
-        push(&mut builder, value)
+        push(&mut builder, value, &work)
     })?;
     Ok(builder.finish_list())
 }
@@ -73,6 +79,7 @@ fn split(call: &GenericCall<'_>) -> Result<Value> {
 pub(crate) fn parts<'t>(
     whole: &'t str,
     delimiter: Option<&str>,
+    work: &Work<'_>,
     mut each: impl FnMut(&'t str) -> Result<()>,
 ) -> Result<()> {
     match delimiter {
@@ -81,6 +88,14 @@ pub(crate) fn parts<'t>(
             .char_indices()
             .try_for_each(|(at, c)| each(&whole[at..at + c.len_utf8()])),
         Some("") => each(whole),
-        Some(delimiter) => whole.split(delimiter).try_for_each(each),
+        Some(delimiter) => {
+            let mut from = 0;
+            for at in Occurrences::of(delimiter, whole, work) {
+                let at = at?;
+                each(&whole[from..at])?;
+                from = at + delimiter.len();
+            }
+            each(&whole[from..])
+        }
     }
 }

@@ -2,11 +2,11 @@
 //!
 //! Each that is called so has an overload of this kind under a name of its own, which [`variadic`] tells.
 
-use super::{ARRAY, INTEGER, TEXT, array_at};
+use super::{ARRAY, ELEMENT_WORK, INTEGER, TEXT, array_at};
 use crate::error::Result;
 use crate::function::json::as_json;
 use crate::function::kernel::function;
-use crate::function::{EvalContext, GenericCall, Kernel, Overload, Pattern, registry, text};
+use crate::function::{EvalContext, GenericCall, Kernel, Overload, Pattern, Work, registry, text};
 use remora_storage::value::PackedType;
 use remora_storage::{DataType, Value, ValueRef};
 
@@ -95,10 +95,16 @@ fn call(name: &str, values: &[ValueRef<'_>], context: &EvalContext) -> Result<Va
 fn texts(of: &GenericCall<'_>, name: &str, first: &[ValueRef<'_>]) -> Result<Value> {
     let array = array_at(of.values, first.len());
     let element = array.element_type();
-    let texts: Vec<Option<String>> = array
-        .iter()
-        .map(|value| text::format_in(value, element, of.context.style()))
-        .collect();
+    let (style, work) = (of.context.style(), Work::new(of.context));
+    let shown = |value: ValueRef<'_>| {
+        work.spend(ELEMENT_WORK)?;
+        if value.is_null() {
+            return Ok(None);
+        }
+        let mut text = String::new();
+        text::write_counted(&mut text, value, element, style, &work).map(|()| Some(text))
+    };
+    let texts = array.iter().map(shown).collect::<Result<Vec<_>>>()?;
     let texts = texts.iter().map(|text| match text {
         Some(text) => ValueRef::Text(text),
         None => ValueRef::Null,
@@ -114,10 +120,13 @@ fn texts(of: &GenericCall<'_>, name: &str, first: &[ValueRef<'_>]) -> Result<Val
 fn documents(of: &GenericCall<'_>, name: &str, document: DataType) -> Result<Value> {
     let array = array_at(of.values, 0);
     let element = array.element_type();
-    let style = of.context.style().of_json();
+    let (style, work) = (of.context.style().of_json(), Work::new(of.context));
     let documents: Vec<Value> = array
         .iter()
-        .map(|value| as_json(value, element, document, &style))
+        .map(|value| {
+            work.spend(ELEMENT_WORK)?;
+            as_json(value, element, document, &style, &work)
+        })
         .collect::<Result<_>>()?;
     let values: Vec<ValueRef<'_>> = documents.iter().map(Value::as_ref).collect();
     call(name, &values, of.context)

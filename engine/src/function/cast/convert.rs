@@ -5,7 +5,7 @@ use crate::function::calendar::{self, DAY, TIMESTAMP_INFINITY, TIMESTAMP_NEG_INF
 use crate::function::range::{Ranges, multirange};
 use crate::function::text::Zone;
 use crate::function::timetz::ZonedTime;
-use crate::function::{EvalContext, arithmetic, bits, decimal, json, made, native, text};
+use crate::function::{EvalContext, Work, arithmetic, bits, decimal, json, made, native, text};
 use remora_storage::value::{Dimension, ElementType, PackedType, SqlArrayBuilder, SqlRecord};
 use remora_storage::{DataType, Interval, Numeric, Value, ValueRef};
 
@@ -36,7 +36,7 @@ pub(crate) fn cast_value(
         }
         (V::Text(s), T::Packed(PackedType::TimeTz)) => text::parse_in(s, to, context.reading()),
         (V::Text(s), T::Packed(packed @ (PackedType::Bit(_) | PackedType::VarBit(_)))) => {
-            let bits = bits::fit(bits::parse(s)?, packed, explicit)?;
+            let bits = bits::fit(bits::parse(s, &Work::new(context))?, packed, explicit)?;
             Ok(Value::Packed(packed, bits))
         }
         (
@@ -65,7 +65,7 @@ pub(crate) fn cast_value(
         }
         (V::Packed(PackedType::Range(_), _), T::Packed(PackedType::Multirange(of))) => {
             let ranges: Vec<_> = Ranges::of(value).iter().collect();
-            multirange(of, &ranges)
+            multirange(of, &ranges, &Work::new(context))
         }
         (V::Text(s), T::Interval) => text::parse_in(s, to, context.reading()),
         (V::Text(s), DataType::Packed(PackedType::Enum(id))) => made::parse_enum(s, id, context),
@@ -93,7 +93,7 @@ pub(crate) fn cast_value(
             let bytes = text::parse_record(s, &fields, context)?;
             Ok(Value::Packed(packed, bytes))
         }
-        (V::Text(s), _) => text::parse(s, to),
+        (V::Text(s), _) => text::parse_in(s, to, context.reading()),
         (V::Boolean(v), _) if to.is_string() => {
             // The cast spells the word out, the output form does not.
             let word = if v { "true" } else { "false" };
@@ -101,7 +101,8 @@ pub(crate) fn cast_value(
         }
         (_, _) if to.is_string() => {
             let mut out = String::new();
-            text::write_in(&mut out, value, to, context.style());
+            let work = Work::new(context);
+            text::write_counted(&mut out, value, to, context.style(), &work)?;
             Ok(Value::Text(fit_string(&out, to, explicit)?.to_owned()))
         }
         (V::Boolean(v), DataType::Integer) => Ok(Value::Integer(v.into())),
@@ -118,7 +119,7 @@ pub(crate) fn cast_value(
         }
         (V::Packed(PackedType::Jsonb, v), T::Json) => {
             let mut out = String::new();
-            json::write_jsonb(&mut out, v);
+            json::write_jsonb(&mut out, v, &Work::new(context))?;
             Ok(Value::Text(out))
         }
         (V::Packed(PackedType::Jsonb, v), _) if to.is_number() || to == T::Boolean => {

@@ -10,6 +10,8 @@ use crate::function::native::out_of_range;
 
 const DIGITS: &[u8; 62] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 const BASE: i64 = DIGITS.len() as i64;
+/// A longer text is no number, whatever zeros it begins with.
+const TEXT_BYTES_MAX: usize = 64 << 10;
 
 pub(super) static FUNCTIONS: &[Overload] = &[
     function!("base62_encode"(BigInt) -> Text, "A number that is not negative, in base 62.", encode),
@@ -40,6 +42,9 @@ fn decode(text: &str) -> Result<i64> {
             INVALID_TEXT_REPRESENTATION,
             "invalid input for base 62: \"\""
         ));
+    }
+    if text.len() > TEXT_BYTES_MAX {
+        return Err(out_of_range("bigint"));
     }
     let mut number: Option<i64> = Some(0);
     for (at, found) in text.chars().enumerate() {

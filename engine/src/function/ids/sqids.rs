@@ -183,15 +183,18 @@ fn decode(call: &GenericCall<'_>) -> Result<Value> {
         return Ok(Value::Null);
     };
     let choice = Choice::of(&call.values[1..])?;
+    if text.len() > TEXT_BYTES_MAX {
+        return Err(sql_error!(
+            INVALID_TEXT_REPRESENTATION,
+            "invalid input for sqids: a text of more than {TEXT_BYTES_MAX} bytes"
+        ));
+    }
     choice.with(|sqids| {
         let mut characters = text.chars().enumerate();
         if let Some((at, found)) = characters.find(|(_, c)| !choice.alphabet.contains(*c)) {
             return Err(super::unreadable("sqids", text, at + 1, found));
         }
-        let numbers = match text.len() <= TEXT_BYTES_MAX {
-            true => sqids.decode(text),
-            false => Vec::new(),
-        };
+        let numbers = sqids.decode(text);
         let is_ours = numbers.len() <= NUMBERS_MAX
             && written(sqids, &numbers).is_ok_and(|again| again == text);
         if !is_ours {

@@ -1,23 +1,29 @@
 //! Arguments that JSON and JSONB take alike: paths and lists of texts.
 
 use super::invalid;
-use super::write::write_quoted;
 use crate::error::{Error, Result, state};
+use crate::function::Work;
 use remora_storage::ValueRef;
 
+/// The work of a text beside that over its bytes.
+const NAME_WORK: usize = 32;
+
 /// The steps of a path; `None` where one is NULL, which leads nowhere.
-pub(super) fn path(value: ValueRef<'_>) -> Result<Option<Vec<String>>> {
-    Ok(names(value)?.into_iter().collect())
+pub(super) fn path<'a>(value: ValueRef<'a>, work: &Work<'_>) -> Result<Option<Vec<&'a str>>> {
+    Ok(names(value, work)?.into_iter().collect())
 }
 
 /// The elements of an array of texts, whatever its shape.
-pub(super) fn names(value: ValueRef<'_>) -> Result<Vec<Option<String>>> {
+pub(super) fn names<'a>(value: ValueRef<'a>, work: &Work<'_>) -> Result<Vec<Option<&'a str>>> {
     let array = value.as_array().unwrap_or_default();
     let texts = array.iter().map(|element| match element {
-        ValueRef::Text(text) => Some(text.to_owned()),
-        _ => None,
+        ValueRef::Text(text) => {
+            work.spend(NAME_WORK)?;
+            Ok(Some(text))
+        }
+        _ => Ok(None),
     });
-    Ok(texts.collect())
+    texts.collect()
 }
 
 /// The lengths of an array along its dimensions.
@@ -27,10 +33,6 @@ pub(super) fn dimensions(value: ValueRef<'_>) -> Vec<u32> {
         .dimensions()
         .map(|dimension| dimension.length)
         .collect()
-}
-
-pub(super) fn borrowed(steps: &[String]) -> Vec<&str> {
-    steps.iter().map(String::as_str).collect()
 }
 
 /// The complaint about a key without a value.
@@ -44,9 +46,12 @@ fn array_error(message: &str) -> Error {
     Error::new(state::ARRAY_SUBSCRIPT_ERROR, message)
 }
 
+/// Pairs of a key and a value.
+pub(super) type TextPairs<'a> = Vec<(&'a str, Option<&'a str>)>;
+
 /// The pairs of `json_object`: one array of keys and values in turn, or of pairs, or two arrays.
-pub(super) fn text_pairs(arguments: &[ValueRef<'_>]) -> Result<Vec<(String, Option<String>)>> {
-    let first = names(arguments[0])?;
+pub(super) fn text_pairs<'a>(arguments: &[ValueRef<'a>], work: &Work<'_>) -> Result<TextPairs<'a>> {
+    let first = names(arguments[0], work)?;
     let shape = dimensions(arguments[0]);
     let (keys, values): (Vec<_>, Vec<_>) = match arguments.get(1) {
         Some(second) => {
@@ -57,7 +62,7 @@ pub(super) fn text_pairs(arguments: &[ValueRef<'_>]) -> Result<Vec<(String, Opti
             if shape != other {
                 return Err(array_error("mismatched array dimensions"));
             }
-            (first, names(*second)?)
+            (first, names(*second, work)?)
         }
         None => {
             match shape[..] {
@@ -69,25 +74,18 @@ pub(super) fn text_pairs(arguments: &[ValueRef<'_>]) -> Result<Vec<(String, Opti
                 _ => return Err(array_error("wrong number of array subscripts")),
             }
             let pairs = first.chunks_exact(2);
-            pairs.map(|pair| (pair[0].clone(), pair[1].clone())).unzip()
+            pairs.map(|pair| (pair[0], pair[1])).unzip()
         }
     };
-    let pairs = keys.into_iter().zip(values).map(|(key, value)| match key {
-        Some(key) => Ok((key, value)),
-        None => Err(sql_error!(
-            NULL_VALUE_NOT_ALLOWED,
-            "null value not allowed for object key"
-        )),
+    let pairs = keys.into_iter().zip(values).map(|(key, value)| {
+        work.spend(size_of_val(&(key, value)))?;
+        match key {
+            Some(key) => Ok((key, value)),
+            None => Err(sql_error!(
+                NULL_VALUE_NOT_ALLOWED,
+                "null value not allowed for object key"
+            )),
+        }
     });
     pairs.collect()
-}
-
-/// A string as JSON writes it.
-pub(super) fn quoted_or_null(text: Option<&str>) -> String {
-    let mut out = String::new();
-    match text {
-        Some(text) => write_quoted(&mut out, text),
-        None => out.push_str("null"),
-    }
-    out
 }

@@ -10,7 +10,7 @@ use super::{get, invalid};
 use crate::error::Result;
 use crate::function::kernel::function;
 use crate::function::native::{Jsonb, SqlType};
-use crate::function::{EvalContext, Overload, string};
+use crate::function::{EvalContext, Overload, Work, check_size};
 use remora_storage::{Value, ValueRef};
 
 /// All overloads of this file: the value before, whether the first step is a number, the new value, the steps.
@@ -20,7 +20,8 @@ pub(in crate::function) static FUNCTIONS: &[&[Overload]] = &[&[
     .variadic(),
 ]];
 
-fn assign(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+fn assign(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    let work = &Work::new(context);
     let mut path = Vec::with_capacity(arguments.len());
     for step in &arguments[3..] {
         match step {
@@ -39,16 +40,16 @@ fn assign(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
     };
     let before = match arguments[0] {
         ValueRef::Null if matches!(arguments[1], ValueRef::Boolean(true)) => EMPTY_ARRAY.to_vec(),
-        ValueRef::Null => packed::pack_object::<&str, &[u8]>(&[])?,
+        ValueRef::Null => packed::pack_object::<&str, &[u8]>(&[], work)?,
         before => Jsonb::of(before).to_vec(),
     };
-    let changed = assigned(&before, &path, new)?;
-    string::check_size(Some(changed.len()))?;
-    packed::bounded(changed).map(owned_jsonb)
+    let changed = assigned(&before, &path, new, work)?;
+    check_size(Some(changed.len()))?;
+    packed::bounded(changed, work).map(owned_jsonb)
 }
 
 /// The value with another one at the end of a path.
-fn assigned(value: &[u8], path: &[&str], new: &[u8]) -> Result<Vec<u8>> {
+fn assigned(value: &[u8], path: &[&str], new: &[u8], work: &Work<'_>) -> Result<Vec<u8>> {
     let whole = embed(value);
     let mut place = whole;
     for (level, step) in path.iter().enumerate() {
@@ -59,11 +60,11 @@ fn assigned(value: &[u8], path: &[&str], new: &[u8]) -> Result<Vec<u8>> {
                     "The path assumes key is a composite object, but it is a scalar value.",
                 ));
             }
-            View::Object(members) => match get::from_member(members, step)? {
+            View::Object(members) => match get::from_member(members, step, work)? {
                 Some(next) if !rest.is_empty() => next,
                 _ => {
-                    let made = made(rest, new)?;
-                    let change = change_object(members, step, Change::Set(&made))?;
+                    let made = made(rest, new, work)?;
+                    let change = change_object(members, step, Change::Set(&made), work)?;
                     return splice(whole, place, &change);
                 }
             },
@@ -78,12 +79,13 @@ fn assigned(value: &[u8], path: &[&str], new: &[u8]) -> Result<Vec<u8>> {
                     )));
                 }
                 if at >= count {
-                    return splice(whole, place, &lengthened(members, at, &made(rest, new)?)?);
+                    let made = made(rest, new, work)?;
+                    return splice(whole, place, &lengthened(members, at, &made, work)?);
                 }
-                match get::from_element(place, at)? {
+                match get::from_element(place, at, work)? {
                     Some(next) if !rest.is_empty() => next,
                     _ => {
-                        let change = change_array(members, at, Change::Set(new))?;
+                        let change = change_array(members, at, Change::Set(new), work)?;
                         return splice(whole, place, &change);
                     }
                 }
@@ -95,18 +97,18 @@ fn assigned(value: &[u8], path: &[&str], new: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// The elements, as many nulls as it takes, and a new one at its place.
-fn lengthened(members: Members<'_>, at: i64, new: &[u8]) -> Result<Vec<u8>> {
-    let mut elements = change::all_elements(members)?;
+fn lengthened(members: Members<'_>, at: i64, new: &[u8], work: &Work<'_>) -> Result<Vec<u8>> {
+    let mut elements = change::all_elements(members, work)?;
     let count = usize::try_from(at).ok();
-    let count = string::check_size(count.map(|count| count.saturating_mul(size_of::<&[u8]>())))?
+    let count = check_size(count.map(|count| count.saturating_mul(size_of::<&[u8]>())))?
         / size_of::<&[u8]>();
     elements.resize(count, NULL);
     elements.push(new);
-    packed::pack_array(&elements)
+    packed::pack_array(&elements, work)
 }
 
 /// A new value at the end of a path of which nothing is there.
-fn made(path: &[&str], new: &[u8]) -> Result<Vec<u8>> {
+fn made(path: &[&str], new: &[u8], work: &Work<'_>) -> Result<Vec<u8>> {
     let mut made = new.to_vec();
     for step in path.iter().rev() {
         made = match get::index(step) {
@@ -114,11 +116,11 @@ fn made(path: &[&str], new: &[u8]) -> Result<Vec<u8>> {
                 let View::Array(nothing) = view(EMPTY_ARRAY)? else {
                     return Ok(made);
                 };
-                lengthened(nothing, index, &made)?
+                lengthened(nothing, index, &made, work)?
             }
-            _ => packed::pack_object(&[(step, made)])?,
+            _ => packed::pack_object(&[(step, made)], work)?,
         };
-        string::check_size(Some(made.len()))?;
+        check_size(Some(made.len()))?;
     }
     Ok(made)
 }

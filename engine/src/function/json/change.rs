@@ -3,80 +3,105 @@
 //! A path is followed down to the one container that changes. Its members are put together anew, and what stands
 //! before and behind it is copied as it is: no byte outside depends on it.
 
-use super::get::{self, is_string};
+use super::get::{self, as_string};
 use super::packed::{self, Members, View, compare_keys, embed, is_scalar, view};
 use crate::error::{Error, Result, state};
+use crate::function::Work;
+use hashbrown::HashSet;
+
+/// The work of a member beside that over its bytes.
+const MEMBER_WORK: usize = 16;
 
 fn refused(message: impl Into<String>) -> Error {
     Error::new(state::INVALID_PARAMETER_VALUE, message)
 }
 
 /// Two values in one: pairs of both (the second's where both have a key), or elements of both.
-pub(super) fn concatenate(a: &[u8], b: &[u8]) -> Result<Vec<u8>> {
+pub(super) fn concatenate(a: &[u8], b: &[u8], work: &Work<'_>) -> Result<Vec<u8>> {
     if let (View::Object(a), View::Object(b)) = (view(a)?, view(b)?) {
-        let mut pairs = all_pairs(a)?;
-        pairs.extend(all_pairs(b)?);
-        return packed::pack_object(&pairs);
+        let mut pairs = all_pairs(a, work)?;
+        pairs.extend(all_pairs(b, work)?);
+        return packed::pack_object(&pairs, work);
     }
-    let mut elements = elements_or_itself(a)?;
-    elements.extend(elements_or_itself(b)?);
-    packed::pack_array(&elements)
+    let mut elements = elements_or_itself(a, work)?;
+    elements.extend(elements_or_itself(b, work)?);
+    packed::pack_array(&elements, work)
 }
 
 /// The elements of an array; anything else is one.
-fn elements_or_itself(value: &[u8]) -> Result<Vec<&[u8]>> {
+fn elements_or_itself<'a>(value: &'a [u8], work: &Work<'_>) -> Result<Vec<&'a [u8]>> {
     match view(value)? {
-        View::Array(members) => all_elements(members),
+        View::Array(members) => all_elements(members, work),
         _ => Ok(vec![value]),
     }
 }
 
-pub(super) fn all_elements(mut members: Members<'_>) -> Result<Vec<&[u8]>> {
+pub(super) fn all_elements<'a>(mut members: Members<'a>, work: &Work<'_>) -> Result<Vec<&'a [u8]>> {
     let mut elements = Vec::with_capacity(members.left);
     while let Some(element) = members.element()? {
+        work.spend(MEMBER_WORK + element.len())?;
         elements.push(element);
     }
     Ok(elements)
 }
 
-pub(super) fn all_pairs(mut members: Members<'_>) -> Result<Vec<(&str, &[u8])>> {
+pub(super) fn all_pairs<'a>(
+    mut members: Members<'a>,
+    work: &Work<'_>,
+) -> Result<Vec<(&'a str, &'a [u8])>> {
     let mut pairs = Vec::with_capacity(members.left);
     while let Some(pair) = members.pair()? {
+        work.spend(MEMBER_WORK + pair.1.len())?;
         pairs.push(pair);
     }
     Ok(pairs)
 }
 
+/// Names that are looked at one after the other.
+const FEW: usize = 8;
+
+/// Tells whether a text is one of these names.
+fn is_one_of<'n>(names: &'n [&'n str]) -> impl Fn(&[u8]) -> bool + 'n {
+    let many = if names.len() > FEW { names } else { &[] };
+    let known: HashSet<&[u8]> = many.iter().map(|name| name.as_bytes()).collect();
+    move |text| match many {
+        [] => names.iter().any(|name| name.as_bytes() == text),
+        _ => known.contains(text),
+    }
+}
+
 /// Without these keys, or elements that are these strings.
-pub(super) fn delete_names(value: &[u8], names: &[&str]) -> Result<Vec<u8>> {
+pub(super) fn delete_names(value: &[u8], names: &[&str], work: &Work<'_>) -> Result<Vec<u8>> {
     match view(value)? {
         View::Scalar(..) => Err(refused("cannot delete from scalar")),
         View::Object(members) => {
-            let mut pairs = all_pairs(members)?;
-            pairs.retain(|(key, _)| !names.contains(key));
-            packed::pack_object(&pairs)
+            let mut pairs = all_pairs(members, work)?;
+            let is_deleted = is_one_of(names);
+            pairs.retain(|(key, _)| !is_deleted(key.as_bytes()));
+            packed::pack_object(&pairs, work)
         }
         View::Array(members) => {
-            let mut elements = all_elements(members)?;
-            elements.retain(|element| !names.iter().any(|name| is_string(element, name)));
-            packed::pack_array(&elements)
+            let mut elements = all_elements(members, work)?;
+            let is_deleted = is_one_of(names);
+            elements.retain(|element| !as_string(element).is_some_and(&is_deleted));
+            packed::pack_array(&elements, work)
         }
     }
 }
 
 /// Without the element of this number.
-pub(super) fn delete_element(value: &[u8], index: i64) -> Result<Vec<u8>> {
+pub(super) fn delete_element(value: &[u8], index: i64, work: &Work<'_>) -> Result<Vec<u8>> {
     match view(value)? {
         View::Scalar(..) => Err(refused("cannot delete from scalar")),
         View::Object(_) => Err(refused("cannot delete from object using integer index")),
         View::Array(members) => {
-            let mut elements = all_elements(members)?;
+            let mut elements = all_elements(members, work)?;
             let count = elements.len() as i64;
             let at = if index < 0 { index + count } else { index };
             if (0..count).contains(&at) {
                 elements.remove(at as usize);
             }
-            packed::pack_array(&elements)
+            packed::pack_array(&elements, work)
         }
     }
 }
@@ -110,6 +135,7 @@ pub(super) fn change_at(
     value: &[u8],
     path: &[Option<&str>],
     change: Change<'_>,
+    work: &Work<'_>,
 ) -> Result<Vec<u8>> {
     if is_scalar(value) {
         return Err(refused(match change {
@@ -134,15 +160,15 @@ pub(super) fn change_at(
         let next = match view(place)? {
             View::Scalar(..) => None,
             View::Object(members) if is_last => {
-                return splice(whole, place, &change_object(members, step, change)?);
+                return splice(whole, place, &change_object(members, step, change, work)?);
             }
-            View::Object(members) => get::from_member(members, step)?,
+            View::Object(members) => get::from_member(members, step, work)?,
             View::Array(members) => {
                 let index = array_index(step, level)?;
                 if is_last {
-                    return splice(whole, place, &change_array(members, index, change)?);
+                    return splice(whole, place, &change_array(members, index, change, work)?);
                 }
-                get::from_element(place, index)?
+                get::from_element(place, index, work)?
             }
         };
         match next {
@@ -179,8 +205,9 @@ pub(super) fn change_object(
     members: Members<'_>,
     key: &str,
     change: Change<'_>,
+    work: &Work<'_>,
 ) -> Result<Vec<u8>> {
-    let mut pairs = all_pairs(members)?;
+    let mut pairs = all_pairs(members, work)?;
     let place = pairs.binary_search_by(|(k, _)| compare_keys(k.as_bytes(), key.as_bytes()));
     match (place, change) {
         (Ok(at), Change::Delete) => drop(pairs.remove(at)),
@@ -195,15 +222,16 @@ pub(super) fn change_object(
             }
         }
     }
-    packed::pack_object(&pairs)
+    packed::pack_object(&pairs, work)
 }
 
 pub(super) fn change_array(
     members: Members<'_>,
     index: i64,
     change: Change<'_>,
+    work: &Work<'_>,
 ) -> Result<Vec<u8>> {
-    let mut elements = all_elements(members)?;
+    let mut elements = all_elements(members, work)?;
     let count = elements.len() as i64;
     let at = if index < 0 { index + count } else { index };
     match (usize::try_from(at), change) {
@@ -221,5 +249,5 @@ pub(super) fn change_array(
             }
         }
     }
-    packed::pack_array(&elements)
+    packed::pack_array(&elements, work)
 }

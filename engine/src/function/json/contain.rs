@@ -10,8 +10,13 @@
 use super::get;
 use super::packed::{Members, View, is_scalar, view};
 use crate::error::Result;
-use crate::function::EvalContext;
+use crate::function::{EvalContext, Work};
 use hashbrown::HashSet;
+
+/// The work of passing over an element beside that over its bytes.
+const MEMBER_WORK: usize = 16;
+/// The work of an element in a table.
+const ELEMENT_WORK: usize = 64;
 
 /// As many elements are looked for one after the other.
 const FEW: usize = 16;
@@ -41,40 +46,43 @@ enum Step<'a> {
 /// # Errors
 /// XX001 where the bytes are none, and those of an interrupt.
 pub(super) fn contains(value: &[u8], part: &[u8], context: &EvalContext) -> Result<bool> {
+    let work = &Work::new(context);
     let mut waiting: Vec<Question<'_>> = Vec::new();
-    let mut step = start(value, part, true)?;
+    let mut step = start(value, part, true, work)?;
     loop {
         context.check()?;
         step = match step {
             Step::Ask(question, value, part) => {
                 waiting.push(question);
-                start(value, part, false)?
+                start(value, part, false, work)?
             }
             Step::Answer(answer) => match waiting.pop() {
                 None => return Ok(answer),
-                Some(question) => resume(question, answer)?,
+                Some(question) => resume(question, answer, work)?,
             },
         };
     }
 }
 
-fn start<'a>(value: &'a [u8], part: &'a [u8], is_top: bool) -> Result<Step<'a>> {
+fn start<'a>(value: &'a [u8], part: &'a [u8], is_top: bool, work: &Work<'_>) -> Result<Step<'a>> {
     match (view(value)?, view(part)?) {
-        (View::Object(in_), View::Object(held)) if in_.left >= held.left => pairs(in_, held),
-        (View::Array(in_), View::Array(held)) if held.left.min(in_.left) > FEW => many(in_, held),
-        (View::Array(in_), View::Array(held)) => elements(in_, held),
-        (View::Array(in_), View::Scalar(..)) if is_top => has(in_, part).map(Step::Answer),
+        (View::Object(in_), View::Object(held)) if in_.left >= held.left => pairs(in_, held, work),
+        (View::Array(in_), View::Array(held)) if held.left.min(in_.left) > FEW => {
+            many(in_, held, work)
+        }
+        (View::Array(in_), View::Array(held)) => elements(in_, held, work),
+        (View::Array(in_), View::Scalar(..)) if is_top => has(in_, part, work).map(Step::Answer),
         (View::Scalar(..), View::Scalar(..)) => Ok(Step::Answer(value == part)),
         _ => Ok(Step::Answer(false)),
     }
 }
 
 /// Goes on with a question when the one it asked has its answer.
-fn resume(question: Question<'_>, answer: bool) -> Result<Step<'_>> {
+fn resume<'a>(question: Question<'a>, answer: bool, work: &Work<'_>) -> Result<Step<'a>> {
     match question {
         Question::Object { .. } if !answer => Ok(Step::Answer(false)),
-        Question::Object { held, in_ } => pairs(in_, held),
-        Question::Array { held, in_, .. } if answer => elements(in_, held),
+        Question::Object { held, in_ } => pairs(in_, held, work),
+        Question::Array { held, in_, .. } if answer => elements(in_, held, work),
         Question::Array {
             wanted,
             held,
@@ -84,9 +92,9 @@ fn resume(question: Question<'_>, answer: bool) -> Result<Step<'_>> {
     }
 }
 
-fn pairs<'a>(in_: Members<'a>, mut held: Members<'a>) -> Result<Step<'a>> {
+fn pairs<'a>(in_: Members<'a>, mut held: Members<'a>, work: &Work<'_>) -> Result<Step<'a>> {
     while let Some((key, wanted)) = held.pair()? {
-        let Some(found) = get::member(in_, key)? else {
+        let Some(found) = get::member(in_, key, work)? else {
             return Ok(Step::Answer(false));
         };
         if found == wanted {
@@ -100,9 +108,9 @@ fn pairs<'a>(in_: Members<'a>, mut held: Members<'a>) -> Result<Step<'a>> {
     Ok(Step::Answer(true))
 }
 
-fn elements<'a>(in_: Members<'a>, mut held: Members<'a>) -> Result<Step<'a>> {
+fn elements<'a>(in_: Members<'a>, mut held: Members<'a>, work: &Work<'_>) -> Result<Step<'a>> {
     while let Some(wanted) = held.element()? {
-        if !has(in_, wanted)? {
+        if !has(in_, wanted, work)? {
             return match is_scalar(wanted) {
                 true => Ok(Step::Answer(false)),
                 false => candidate(wanted, held, in_, in_),
@@ -114,13 +122,15 @@ fn elements<'a>(in_: Members<'a>, mut held: Members<'a>) -> Result<Step<'a>> {
 
 /// As [`elements`], for arrays that are too long to look for one element after the other: what is exactly
 /// there is found in a table, and where a scalar is not, or nothing is left, that is the answer.
-fn many<'a>(in_: Members<'a>, held: Members<'a>) -> Result<Step<'a>> {
+fn many<'a>(in_: Members<'a>, held: Members<'a>, work: &Work<'_>) -> Result<Step<'a>> {
     let (mut known, mut rest) = (HashSet::with_capacity(in_.left), in_);
     while let Some(element) = rest.element()? {
+        work.spend(ELEMENT_WORK + element.len())?;
         known.insert(element);
     }
     let (mut wanted, mut is_all) = (held, true);
     while let Some(element) = wanted.element()? {
+        work.spend(ELEMENT_WORK + element.len())?;
         if !known.contains(element) {
             if is_scalar(element) {
                 return Ok(Step::Answer(false));
@@ -130,13 +140,14 @@ fn many<'a>(in_: Members<'a>, held: Members<'a>) -> Result<Step<'a>> {
     }
     match is_all {
         true => Ok(Step::Answer(true)),
-        false => elements(in_, held),
+        false => elements(in_, held, work),
     }
 }
 
 /// Whether an element is exactly this value.
-fn has(mut members: Members<'_>, wanted: &[u8]) -> Result<bool> {
+fn has(mut members: Members<'_>, wanted: &[u8], work: &Work<'_>) -> Result<bool> {
     while let Some(element) = members.element()? {
+        work.spend(MEMBER_WORK + element.len())?;
         if element == wanted {
             return Ok(true);
         }

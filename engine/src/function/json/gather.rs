@@ -7,7 +7,7 @@ use super::sql::{NULL, key_of, owned_jsonb};
 use super::write::write_quoted;
 use crate::error::Result;
 use crate::function::native::{Json, Jsonb, SqlType};
-use crate::function::string;
+use crate::function::{Work, check_size};
 use remora_storage::{Value, ValueRef};
 
 /// A document that grows.
@@ -15,9 +15,9 @@ pub(in crate::function) trait Document:
     Default + Clone + Send + 'static
 {
     /// Takes in the arguments of a row, which are JSON or JSONB, or NULL.
-    fn add(&mut self, row: &[ValueRef<'_>]) -> Result<()>;
+    fn add(&mut self, row: &[ValueRef<'_>], work: &Work<'_>) -> Result<()>;
     /// The document as a value.
-    fn value(&self) -> Result<Value>;
+    fn value(&self, work: &Work<'_>) -> Result<Value>;
     /// Bytes held beside itself.
     fn heap(&self) -> usize;
 }
@@ -31,7 +31,7 @@ fn null_key() -> crate::error::Error {
 pub(in crate::function) struct JsonArray<const LINES: bool>(String);
 
 impl<const LINES: bool> Document for JsonArray<LINES> {
-    fn add(&mut self, row: &[ValueRef<'_>]) -> Result<()> {
+    fn add(&mut self, row: &[ValueRef<'_>], _: &Work<'_>) -> Result<()> {
         self.0
             .push_str(match (self.0.is_empty(), LINES && !row[0].is_null()) {
                 (true, _) => "[",
@@ -42,11 +42,11 @@ impl<const LINES: bool> Document for JsonArray<LINES> {
             ValueRef::Null => "null",
             value => Json::of(value),
         });
-        string::check_size(Some(self.0.len()))?;
+        check_size(Some(self.0.len()))?;
         Ok(())
     }
 
-    fn value(&self) -> Result<Value> {
+    fn value(&self, _: &Work<'_>) -> Result<Value> {
         Ok(Value::Text(format!("{}]", self.0)))
     }
 
@@ -60,24 +60,24 @@ impl<const LINES: bool> Document for JsonArray<LINES> {
 pub(in crate::function) struct JsonObject(String);
 
 impl Document for JsonObject {
-    fn add(&mut self, row: &[ValueRef<'_>]) -> Result<()> {
+    fn add(&mut self, row: &[ValueRef<'_>], work: &Work<'_>) -> Result<()> {
         let key = match row[0] {
             ValueRef::Null => None,
-            key => key_of(Json::of(key))?,
+            key => key_of(Json::of(key), work)?,
         };
         let key = key.ok_or_else(null_key)?;
         self.0.push_str(if self.0.is_empty() { "{ " } else { ", " });
-        write_quoted(&mut self.0, &key);
+        write_quoted(&mut self.0, &key, work)?;
         self.0.push_str(" : ");
         self.0.push_str(match row[1] {
             ValueRef::Null => "null",
             value => Json::of(value),
         });
-        string::check_size(Some(self.0.len()))?;
+        check_size(Some(self.0.len()))?;
         Ok(())
     }
 
-    fn value(&self) -> Result<Value> {
+    fn value(&self, _: &Work<'_>) -> Result<Value> {
         Ok(Value::Text(format!("{} }}", self.0)))
     }
 
@@ -101,18 +101,18 @@ pub(in crate::function) struct JsonbArray {
 }
 
 impl Document for JsonbArray {
-    fn add(&mut self, row: &[ValueRef<'_>]) -> Result<()> {
+    fn add(&mut self, row: &[ValueRef<'_>], _: &Work<'_>) -> Result<()> {
         self.count += 1;
         self.elements.extend_from_slice(or_null(row[0]));
-        string::check_size(Some(self.elements.len()))?;
+        check_size(Some(self.elements.len()))?;
         Ok(())
     }
 
-    fn value(&self) -> Result<Value> {
+    fn value(&self, work: &Work<'_>) -> Result<Value> {
         let mut out = Vec::with_capacity(self.elements.len() + 8);
         packed::pack_count(&mut out, Tag::Array, self.count)?;
         out.extend_from_slice(&self.elements);
-        packed::bounded(packed::lifted(out)).map(owned_jsonb)
+        packed::bounded(packed::lifted(out), work).map(owned_jsonb)
     }
 
     fn heap(&self) -> usize {
@@ -128,21 +128,21 @@ pub(in crate::function) struct JsonbObject {
 }
 
 impl Document for JsonbObject {
-    fn add(&mut self, row: &[ValueRef<'_>]) -> Result<()> {
+    fn add(&mut self, row: &[ValueRef<'_>], work: &Work<'_>) -> Result<()> {
         let key = match row[0] {
             ValueRef::Null => None,
-            key => packed_key(Jsonb::of(key))?,
+            key => packed_key(Jsonb::of(key), work)?,
         };
         let key = key.ok_or_else(null_key)?;
         let value = or_null(row[1]).to_vec();
         self.bytes += key.len() + value.len();
         self.pairs.push((key, value));
-        string::check_size(Some(self.bytes))?;
+        check_size(Some(self.bytes))?;
         Ok(())
     }
 
-    fn value(&self) -> Result<Value> {
-        packed::bounded(packed::pack_object(&self.pairs)?).map(owned_jsonb)
+    fn value(&self, work: &Work<'_>) -> Result<Value> {
+        packed::bounded(packed::pack_object(&self.pairs, work)?, work).map(owned_jsonb)
     }
 
     fn heap(&self) -> usize {

@@ -1,6 +1,7 @@
 //! Tokens of JSON text, and PostgreSQL's complaints about what is none.
 
 use crate::error::{Error, Result};
+use crate::function::{PIECE_BYTES, Work};
 use std::borrow::Cow;
 
 /// What a token is.
@@ -43,7 +44,11 @@ pub(super) struct Lexer<'a> {
     text: &'a str,
     at: usize,
     escapes: Escapes,
+    work: &'a Work<'a>,
 }
+
+/// The work of a token beside that over its bytes.
+const TOKEN_WORK: usize = 8;
 
 /// `invalid input syntax for type json`, and why.
 pub(super) fn invalid(detail: impl Into<String>) -> Error {
@@ -64,11 +69,12 @@ fn is_word(byte: u8) -> bool {
 }
 
 impl<'a> Lexer<'a> {
-    pub(super) fn new(text: &'a str, escapes: Escapes) -> Self {
+    pub(super) fn new(text: &'a str, escapes: Escapes, work: &'a Work<'a>) -> Self {
         Self {
             text,
             at: 0,
             escapes,
+            work,
         }
     }
 
@@ -103,6 +109,7 @@ impl<'a> Lexer<'a> {
             Some(_) => self.word(start),
         }?;
         self.at = end;
+        self.work.spend(TOKEN_WORK + end - start)?;
         Ok(Token { kind, start, end })
     }
 
@@ -175,14 +182,25 @@ impl<'a> Lexer<'a> {
                         "Character with value 0x{control:02x} must be escaped."
                     )));
                 }
-                Some(_) => self.at += 1,
+                Some(_) => self.plain()?,
             }
         }
+    }
+
+    /// Passes over characters of a string that stand for themselves.
+    fn plain(&mut self) -> Result<()> {
+        let rest = &self.text.as_bytes()[self.at..];
+        let piece = &rest[..rest.len().min(PIECE_BYTES)];
+        let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+        let count = piece.iter().position(ends).unwrap_or(piece.len());
+        self.at += count;
+        self.work.spend(count)
     }
 
     /// Passes over an escape in the string that began at `start`; gives the high surrogate that it is, if it is
     /// one and that matters.
     fn escape(&mut self, start: usize, before: Option<u32>) -> Result<Option<u32>> {
+        self.work.spend(TOKEN_WORK)?;
         let rest = &self.text[self.at + 1..];
         let Some(kind) = rest.chars().next() else {
             return Err(self.bad_token(start, self.at + 1));

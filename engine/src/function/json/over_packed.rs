@@ -8,37 +8,43 @@ use super::{arguments, contain, get, invalid, strip};
 use crate::error::Result;
 use crate::function::kernel::function;
 use crate::function::native::{Jsonb, SqlType, Text};
-use crate::function::{EvalContext, Overload, string};
+use crate::function::{EvalContext, Overload, Work, check_size};
 use remora_storage::{Value, ValueRef};
 
 /// The value that the second argument names: a key, the number of an element, or a path.
-fn part<'a>(value: &'a [u8], step: ValueRef<'_>) -> Result<Option<&'a [u8]>> {
+fn part<'a>(value: &'a [u8], step: ValueRef<'_>, work: &Work<'_>) -> Result<Option<&'a [u8]>> {
     match step {
-        ValueRef::Text(name) => get::field(value, name),
-        ValueRef::Integer(index) => get::element(value, index.into()),
-        path => match arguments::path(path)? {
-            Some(path) => get::at_path(value, &arguments::borrowed(&path)),
+        ValueRef::Text(name) => get::field(value, name, work),
+        ValueRef::Integer(index) => get::element(value, index.into(), work),
+        path => match arguments::path(path, work)? {
+            Some(path) => get::at_path(value, &path, work),
             None => Ok(None),
         },
     }
 }
 
-fn part_jsonb(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    Ok(jsonb(part(Jsonb::of(arguments[0]), arguments[1])?))
+fn part_jsonb(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    let work = &Work::new(context);
+    Ok(jsonb(part(Jsonb::of(arguments[0]), arguments[1], work)?))
 }
 
-fn part_text(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    jsonb_text(part(Jsonb::of(arguments[0]), arguments[1])?)
+fn part_text(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    let work = &Work::new(context);
+    jsonb_text(part(Jsonb::of(arguments[0]), arguments[1], work)?, work)
 }
 
-fn extract(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+fn extract(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
     let steps: Vec<&str> = arguments[1..].iter().map(|step| Text::of(*step)).collect();
-    Ok(jsonb(get::at_path(Jsonb::of(arguments[0]), &steps)?))
+    let work = &Work::new(context);
+    let found = get::at_path(Jsonb::of(arguments[0]), &steps, work)?;
+    Ok(jsonb(found))
 }
 
-fn extract_text(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+fn extract_text(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
     let steps: Vec<&str> = arguments[1..].iter().map(|step| Text::of(*step)).collect();
-    jsonb_text(get::at_path(Jsonb::of(arguments[0]), &steps)?)
+    let work = &Work::new(context);
+    let found = get::at_path(Jsonb::of(arguments[0]), &steps, work)?;
+    jsonb_text(found, work)
 }
 
 fn contains(context: &EvalContext, value: &[u8], part: &[u8]) -> Result<bool> {
@@ -50,49 +56,50 @@ fn contained(context: &EvalContext, part: &[u8], value: &[u8]) -> Result<bool> {
 }
 
 /// Whether any, or all, of the names exist; NULL is no name.
-fn exist(arguments: &[ValueRef<'_>], wanted: bool) -> Result<Value> {
+fn exist(arguments: &[ValueRef<'_>], wanted: bool, context: &EvalContext) -> Result<Value> {
+    let work = &Work::new(context);
     let value = Jsonb::of(arguments[0]);
-    for name in arguments::names(arguments[1])?.into_iter().flatten() {
-        if get::exists(value, &name)? == wanted {
+    for name in arguments::names(arguments[1], work)?.into_iter().flatten() {
+        if get::exists(value, name, work)? == wanted {
             return Ok(Value::Boolean(wanted));
         }
     }
     Ok(Value::Boolean(!wanted))
 }
 
-fn any_exists(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    exist(arguments, true)
+fn any_exists(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    exist(arguments, true, context)
 }
 
-fn all_exist(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    exist(arguments, false)
+fn all_exist(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    exist(arguments, false, context)
 }
 
-fn delete_list(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    let names: Vec<String> = arguments::names(arguments[1])?
+fn delete_list(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    let work = &Work::new(context);
+    let names: Vec<&str> = arguments::names(arguments[1], work)?
         .into_iter()
         .flatten()
         .collect();
-    let names = arguments::borrowed(&names);
-    change::delete_names(Jsonb::of(arguments[0]), &names).map(owned_jsonb)
+    change::delete_names(Jsonb::of(arguments[0]), &names, work).map(owned_jsonb)
 }
 
 /// A change at the end of the path that is the second argument.
-fn change(arguments: &[ValueRef<'_>], change: Change<'_>) -> Result<Value> {
+fn change(arguments: &[ValueRef<'_>], change: Change<'_>, context: &EvalContext) -> Result<Value> {
+    let work = &Work::new(context);
     if arguments::dimensions(arguments[1]).len() > 1 {
         return Err(sql_error!(
             ARRAY_SUBSCRIPT_ERROR,
             "wrong number of array subscripts"
         ));
     }
-    let path = arguments::names(arguments[1])?;
-    let path: Vec<Option<&str>> = path.iter().map(Option::as_deref).collect();
-    let changed = change::change_at(Jsonb::of(arguments[0]), &path, change)?;
-    sized(changed)
+    let path = arguments::names(arguments[1], work)?;
+    let changed = change::change_at(Jsonb::of(arguments[0]), &path, change, work)?;
+    sized(changed, work)
 }
 
-fn delete_path(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    change(arguments, Change::Delete)
+fn delete_path(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    change(arguments, Change::Delete, context)
 }
 
 /// The fourth argument, if there is one.
@@ -103,7 +110,7 @@ fn flag(arguments: &[ValueRef<'_>], default: bool) -> bool {
     }
 }
 
-fn set(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+fn set(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
     let new = Jsonb::of(arguments[2]);
     let create = flag(arguments, true);
     change(
@@ -113,10 +120,11 @@ fn set(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
         } else {
             Change::Replace(new)
         },
+        context,
     )
 }
 
-fn insert(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+fn insert(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
     let new = Jsonb::of(arguments[2]);
     let behind = flag(arguments, false);
     change(
@@ -126,6 +134,7 @@ fn insert(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
         } else {
             Change::InsertBefore(new)
         },
+        context,
     )
 }
 
@@ -159,7 +168,7 @@ fn set_lax(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
         "use_json_null" => {
             let create = flag(arguments, true);
             let null = if create { Change::Set(sql::NULL) } else { Change::Replace(sql::NULL) };
-            change(arguments, null)
+            change(arguments, null, context)
         }
         "delete_key" => delete_path(arguments, context),
         "return_target" => Ok(arguments[0].to_owned()),
@@ -172,6 +181,14 @@ fn set_lax(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
                  is not passed.",
             )),
     }
+}
+
+fn exists(context: &EvalContext, value: &[u8], name: &str) -> Result<bool> {
+    get::exists(value, name, &Work::new(context))
+}
+
+fn delete_element(context: &EvalContext, value: &[u8], index: i32) -> Result<Vec<u8>> {
+    change::delete_element(value, index.into(), &Work::new(context))
 }
 
 fn length(value: &[u8]) -> Result<i32> {
@@ -190,62 +207,54 @@ fn or_null<'a>(value: &ValueRef<'a>) -> &'a [u8] {
     }
 }
 
-fn sized(value: Vec<u8>) -> Result<Value> {
-    string::check_size(Some(value.len()))?;
-    packed::bounded(value).map(owned_jsonb)
+fn sized(value: Vec<u8>, work: &Work<'_>) -> Result<Value> {
+    check_size(Some(value.len()))?;
+    packed::bounded(value, work).map(owned_jsonb)
 }
 
 /// `jsonb_build_object`: keys and values in turn, all as JSONB.
-fn build_object(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+fn build_object(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
     if !arguments.len().is_multiple_of(2) {
         return Err(arguments::odd("jsonb_build_object"));
     }
+    let work = &Work::new(context);
     let mut pairs = Vec::with_capacity(arguments.len() / 2);
     for (i, pair) in arguments.chunks_exact(2).enumerate() {
         let key = match pair[0] {
             ValueRef::Null => None,
-            key => packed_key(Jsonb::of(key))?,
+            key => packed_key(Jsonb::of(key), work)?,
         };
         let null = || invalid(format!("argument {}: key must not be null", 2 * i + 1));
         pairs.push((key.ok_or_else(null)?, or_null(&pair[1])));
     }
-    sized(packed::pack_object(&pairs)?)
+    sized(packed::pack_object(&pairs, work)?, work)
 }
 
 /// What a key of an object is made of: any scalar. `None` for null.
-pub(in crate::function) fn packed_key(value: &[u8]) -> Result<Option<String>> {
+pub(in crate::function) fn packed_key(value: &[u8], work: &Work<'_>) -> Result<Option<String>> {
     match view(value)? {
-        View::Scalar(..) => write::to_text(value),
+        View::Scalar(..) => write::to_text(value, work),
         _ => Err(invalid(
             "key value must be scalar, not array, composite, or json",
         )),
     }
 }
 
-fn build_array(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+fn build_array(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    let work = &Work::new(context);
     let elements: Vec<&[u8]> = arguments.iter().map(or_null).collect();
-    sized(packed::pack_array(&elements)?)
+    sized(packed::pack_array(&elements, work)?, work)
 }
 
 fn empty_object(_: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    packed::pack_object::<&str, &[u8]>(&[]).map(owned_jsonb)
+    packed::pack_object::<&str, &[u8]>(&[], &Work::unasked()).map(owned_jsonb)
 }
 
 /// `jsonb_object`: strings from an array of keys and values in turn, or from one of each.
-fn object(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    let pairs = arguments::text_pairs(arguments)?;
-    let packed: Vec<(String, Vec<u8>)> = pairs
-        .into_iter()
-        .map(|(key, value)| {
-            let mut packed = Vec::new();
-            match value {
-                Some(text) => packed::pack_string(&mut packed, &text),
-                None => packed.extend_from_slice(sql::NULL),
-            }
-            (key, packed)
-        })
-        .collect();
-    packed::pack_object(&packed).map(owned_jsonb)
+fn object(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    let work = &Work::new(context);
+    let pairs = arguments::text_pairs(arguments, work)?;
+    packed::pack_texts(&pairs, work).map(owned_jsonb)
 }
 
 static PARTS: &[Overload] = &[
@@ -264,26 +273,26 @@ static PARTS: &[Overload] = &[
 static TESTS: &[Overload] = &[
     function!(patient "@>"(Jsonb, Jsonb) -> Boolean, "Whether the first holds the second.", contains),
     function!(patient "<@"(Jsonb, Jsonb) -> Boolean, "Whether the second holds the first.", contained),
-    function!("?"(Jsonb, Text) -> Boolean, "Whether a key or string is there.", get::exists),
+    function!(patient "?"(Jsonb, Text) -> Boolean, "Whether a key or string is there.", exists),
     function!(strict row "?|"(Jsonb, TextArray) -> Boolean, "Whether any of them is there.", any_exists),
     function!(strict row "?&"(Jsonb, TextArray) -> Boolean, "Whether all of them are there.", all_exist),
     function!("jsonb_array_length"(Jsonb) -> Integer, "How many elements an array has.", length),
     function!("jsonb_typeof"(Jsonb) -> Text, "The kind of a value.",
         |value| write::type_name(value).map(str::to_owned)),
-    function!("jsonb_pretty"(Jsonb) -> Text, "A value, a member a line.",
-        |value| write::to_string(value, Layout::Pretty)),
+    function!(patient "jsonb_pretty"(Jsonb) -> Text, "A value, a member a line.",
+        |context, value| write::to_string(value, Layout::Pretty, &Work::new(context))),
 ];
 
 static CHANGES: &[Overload] = &[
-    function!("||"(Jsonb, Jsonb) -> Jsonb, "The members of both.", change::concatenate),
-    function!("-"(Jsonb, Text) -> Jsonb, "Without a key or a string.",
-        |value, name| change::delete_names(value, &[name])),
-    function!("-"(Jsonb, Integer) -> Jsonb, "Without an element.",
-        |value, index| change::delete_element(value, index.into())),
+    function!(patient "||"(Jsonb, Jsonb) -> Jsonb, "The members of both.",
+        |context, one, two| change::concatenate(one, two, &Work::new(context))),
+    function!(patient "-"(Jsonb, Text) -> Jsonb, "Without a key or a string.",
+        |context, value, name| change::delete_names(value, &[name], &Work::new(context))),
+    function!(patient "-"(Jsonb, Integer) -> Jsonb, "Without an element.", delete_element),
     function!(strict row "-"(Jsonb, TextArray) -> Jsonb, "Without some keys or strings.", delete_list),
     function!(strict row "#-"(Jsonb, TextArray) -> Jsonb, "Without what is at a path.", delete_path),
-    function!("jsonb_strip_nulls"(Jsonb) -> Jsonb, "A value without pairs of null.",
-        strip::strip_packed),
+    function!(patient "jsonb_strip_nulls"(Jsonb) -> Jsonb, "A value without pairs of null.",
+        |context, value| strip::strip_packed(value, &Work::new(context))),
     function!(strict row "jsonb_set"(Jsonb, TextArray, Jsonb) -> Jsonb,
         "With another value at a path.", set),
     function!(strict row "jsonb_set"(Jsonb, TextArray, Jsonb, Boolean) -> Jsonb,
@@ -315,14 +324,14 @@ static MAKERS: &[Overload] = &[
 static NAMES: &[Overload] = &[
     function!(patient "jsonb_contains"(Jsonb, Jsonb) -> Boolean, "The operator @>.", contains),
     function!(patient "jsonb_contained"(Jsonb, Jsonb) -> Boolean, "The operator <@.", contained),
-    function!("jsonb_exists"(Jsonb, Text) -> Boolean, "The operator ?.", get::exists),
+    function!(patient "jsonb_exists"(Jsonb, Text) -> Boolean, "The operator ?.", exists),
     function!(strict row "jsonb_exists_any"(Jsonb, TextArray) -> Boolean, "The operator ?|.", any_exists),
     function!(strict row "jsonb_exists_all"(Jsonb, TextArray) -> Boolean, "The operator ?&.", all_exist),
-    function!("jsonb_concat"(Jsonb, Jsonb) -> Jsonb, "The operator ||.", change::concatenate),
-    function!("jsonb_delete"(Jsonb, Text) -> Jsonb, "The operator -.",
-        |value, name| change::delete_names(value, &[name])),
-    function!("jsonb_delete"(Jsonb, Integer) -> Jsonb, "The operator -.",
-        |value, index| change::delete_element(value, index.into())),
+    function!(patient "jsonb_concat"(Jsonb, Jsonb) -> Jsonb, "The operator ||.",
+        |context, one, two| change::concatenate(one, two, &Work::new(context))),
+    function!(patient "jsonb_delete"(Jsonb, Text) -> Jsonb, "The operator -.",
+        |context, value, name| change::delete_names(value, &[name], &Work::new(context))),
+    function!(patient "jsonb_delete"(Jsonb, Integer) -> Jsonb, "The operator -.", delete_element),
     function!(strict row "jsonb_delete"(Jsonb, TextArray) -> Jsonb, "The operator -.", delete_list),
     function!(strict row "jsonb_delete_path"(Jsonb, TextArray) -> Jsonb, "The operator #-.", delete_path),
 ];

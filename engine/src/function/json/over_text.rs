@@ -4,15 +4,16 @@ use super::lex::{Escapes, Kind};
 use super::sql::{json, json_text, key_of, spaced_object};
 use super::strip::strip_text;
 use super::tape::{self, Place, Tape};
+use super::write::write_quoted;
 use super::{arguments, invalid};
 use crate::error::Result;
 use crate::function::kernel::function;
 use crate::function::native::{Json, SqlType, Text};
-use crate::function::{EvalContext, Overload, string};
+use crate::function::{EvalContext, Overload, Work, check_size};
 use remora_storage::{Value, ValueRef};
 
-fn read<'a>(arguments: &[ValueRef<'a>]) -> Result<Tape<'a>> {
-    tape::read(Json::of(arguments[0]), Escapes::Meaning)
+fn read<'a>(arguments: &[ValueRef<'a>], work: &'a Work<'a>) -> Result<Tape<'a>> {
+    tape::read(Json::of(arguments[0]), Escapes::Meaning, work)
 }
 
 /// The value that the second argument names: a key, the number of an element, or a path.
@@ -20,33 +21,38 @@ fn part<'t>(tape: &'t Tape<'t>, step: ValueRef<'_>) -> Result<Option<Place<'t>>>
     match step {
         ValueRef::Text(name) => tape.root().field(name),
         ValueRef::Integer(index) => Ok(tape.root().element(index.into())),
-        path => match arguments::path(path)? {
-            Some(path) => tape.root().at_path(&arguments::borrowed(&path)),
+        path => match arguments::path(path, tape.work())? {
+            Some(path) => tape.root().at_path(&path),
             None => Ok(None),
         },
     }
 }
 
-fn part_json(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    Ok(json(part(&read(arguments)?, arguments[1])?))
+fn part_json(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    let work = &Work::new(context);
+    Ok(json(part(&read(arguments, work)?, arguments[1])?))
 }
 
-fn part_text(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    json_text(part(&read(arguments)?, arguments[1])?)
+fn part_text(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    let work = &Work::new(context);
+    json_text(part(&read(arguments, work)?, arguments[1])?)
 }
 
-fn extract(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+fn extract(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    let work = &Work::new(context);
     let steps: Vec<&str> = arguments[1..].iter().map(|step| Text::of(*step)).collect();
-    Ok(json(read(arguments)?.root().at_path(&steps)?))
+    Ok(json(read(arguments, work)?.root().at_path(&steps)?))
 }
 
-fn extract_text(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+fn extract_text(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    let work = &Work::new(context);
     let steps: Vec<&str> = arguments[1..].iter().map(|step| Text::of(*step)).collect();
-    json_text(read(arguments)?.root().at_path(&steps)?)
+    json_text(read(arguments, work)?.root().at_path(&steps)?)
 }
 
-fn length(text: &str) -> Result<i32> {
-    let tape = tape::read(text, Escapes::Form)?;
+fn length(context: &EvalContext, text: &str) -> Result<i32> {
+    let work = Work::new(context);
+    let tape = tape::read(text, Escapes::Form, &work)?;
     match tape.root().kind() {
         Kind::ArrayStart => Ok(tape.root().members() as i32),
         Kind::ObjectStart => Err(invalid("cannot get array length of a non-array")),
@@ -54,8 +60,9 @@ fn length(text: &str) -> Result<i32> {
     }
 }
 
-fn type_name(text: &str) -> Result<String> {
-    let tape = tape::read(text, Escapes::Form)?;
+fn type_name(context: &EvalContext, text: &str) -> Result<String> {
+    let work = Work::new(context);
+    let tape = tape::read(text, Escapes::Form, &work)?;
     let name = match tape.root().kind() {
         Kind::ObjectStart => "object",
         Kind::ArrayStart => "array",
@@ -76,7 +83,8 @@ fn or_null<'a>(value: &ValueRef<'a>) -> &'a str {
 }
 
 /// `json_build_object`: keys and values in turn, all as JSON.
-fn build_object(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+fn build_object(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    let work = &Work::new(context);
     if !arguments.len().is_multiple_of(2) {
         return Err(arguments::odd("json_build_object"));
     }
@@ -84,7 +92,7 @@ fn build_object(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
     for (i, pair) in arguments.chunks_exact(2).enumerate() {
         let key = match pair[0] {
             ValueRef::Null => None,
-            key => key_of(Json::of(key))?,
+            key => key_of(Json::of(key), work)?,
         };
         let key = key.ok_or_else(|| {
             invalid(format!("argument {} cannot be null", 2 * i + 1))
@@ -92,15 +100,18 @@ fn build_object(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
         })?;
         pairs.push((key, or_null(&pair[1])));
     }
-    let text = spaced_object(pairs.iter().map(|(key, value)| (key.as_str(), *value)));
-    string::check_size(Some(text.len()))?;
+    let text = spaced_object(
+        pairs.iter().map(|(key, value)| (key.as_str(), *value)),
+        work,
+    )?;
+    check_size(Some(text.len()))?;
     Ok(Value::Text(text))
 }
 
 fn build_array(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
     let elements: Vec<&str> = arguments.iter().map(or_null).collect();
     let text = format!("[{}]", elements.join(", "));
-    string::check_size(Some(text.len()))?;
+    check_size(Some(text.len()))?;
     Ok(Value::Text(text))
 }
 
@@ -113,17 +124,22 @@ fn empty_object(_: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
 }
 
 /// `json_object`: strings from an array of keys and values in turn, or from one of each.
-fn object(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    let pairs = arguments::text_pairs(arguments)?;
-    let quoted: Vec<(String, String)> = pairs
-        .into_iter()
-        .map(|(key, value)| (key, arguments::quoted_or_null(value.as_deref())))
-        .collect();
-    Ok(Value::Text(spaced_object(
-        quoted
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str())),
-    )))
+fn object(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    let work = &Work::new(context);
+    let mut text = "{".to_owned();
+    for (at, (key, value)) in arguments::text_pairs(arguments, work)?.iter().enumerate() {
+        if at > 0 {
+            text.push_str(", ");
+        }
+        write_quoted(&mut text, key, work)?;
+        text.push_str(" : ");
+        match value {
+            Some(value) => write_quoted(&mut text, value, work)?,
+            None => text.push_str("null"),
+        }
+    }
+    text.push('}');
+    Ok(Value::Text(text))
 }
 
 static PARTS: &[Overload] = &[
@@ -140,9 +156,9 @@ static PARTS: &[Overload] = &[
 ];
 
 static ABOUT: &[Overload] = &[
-    function!("json_array_length"(Json) -> Integer, "How many elements an array has.", length),
-    function!("json_typeof"(Json) -> Text, "The kind of a value.", type_name),
-    function!("json_strip_nulls"(Json) -> Json, "A value without pairs of null.", strip_text),
+    function!(patient "json_array_length"(Json) -> Integer, "How many elements an array has.", length),
+    function!(patient "json_typeof"(Json) -> Text, "The kind of a value.", type_name),
+    function!(patient "json_strip_nulls"(Json) -> Json, "A value without pairs of null.", strip_text),
 ];
 
 static MAKERS: &[Overload] = &[

@@ -22,6 +22,7 @@
 use super::number;
 use super::parse::{DEPTH_MAX, too_deep};
 use crate::error::{Error, Result};
+use crate::function::{Work, sorted};
 
 /// The first byte of a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,6 +40,9 @@ pub(super) enum Tag {
     Array,
     Object,
 }
+
+/// The work of a member beside that over its bytes.
+const MEMBER_WORK: usize = 16;
 
 /// The first count that takes five bytes, and the byte that says so.
 const COUNT_LONG: u8 = 251;
@@ -82,7 +86,7 @@ impl<'a> Reader<'a> {
 
     /// The bytes before the next `end`, which is passed over.
     pub(super) fn until(&mut self, end: u8) -> Result<&'a [u8]> {
-        let found = self.rest.iter().position(|byte| *byte == end);
+        let found = memchr::memchr(end, self.rest);
         let taken = self.take(found.ok_or_else(|| self.corrupted())? + 1)?;
         Ok(&taken[..taken.len() - 1])
     }
@@ -271,44 +275,73 @@ pub(super) fn pack_count(out: &mut Vec<u8>, tag: Tag, count: usize) -> Result<()
 }
 
 /// An array of these values.
-pub(super) fn pack_array(elements: &[impl AsRef<[u8]>]) -> Result<Vec<u8>> {
+pub(super) fn pack_array(elements: &[impl AsRef<[u8]>], work: &Work<'_>) -> Result<Vec<u8>> {
     if elements.is_empty() {
         return Ok(EMPTY_ARRAY.to_vec());
     }
     let mut out = Vec::new();
     pack_count(&mut out, Tag::Array, elements.len())?;
     for element in elements {
+        work.spend(MEMBER_WORK + element.as_ref().len())?;
         out.extend_from_slice(embed(element.as_ref()));
     }
     Ok(out)
 }
 
 /// An object of these pairs; of several with one key, the last.
-pub(super) fn pack_object<K: AsRef<str>, V: AsRef<[u8]>>(pairs: &[(K, V)]) -> Result<Vec<u8>> {
+pub(super) fn pack_object<K: AsRef<str>, V: AsRef<[u8]>>(
+    pairs: &[(K, V)],
+    work: &Work<'_>,
+) -> Result<Vec<u8>> {
     let key = |i: &u32| pairs[*i as usize].0.as_ref();
-    let order = in_order((0..pairs.len() as u32).collect(), key);
+    let order = in_order((0..pairs.len() as u32).collect(), key, work)?;
     let mut out = Vec::new();
     pack_count(&mut out, Tag::Object, order.len())?;
     for i in order {
+        let value = pairs[i as usize].1.as_ref();
+        work.spend(MEMBER_WORK + value.len())?;
         pack_string(&mut out, key(&i));
-        out.extend_from_slice(embed(pairs[i as usize].1.as_ref()));
+        out.extend_from_slice(embed(value));
+    }
+    Ok(out)
+}
+
+/// An object of these pairs of texts, where no text is null; of several with one key, the last.
+pub(super) fn pack_texts(pairs: &[(&str, Option<&str>)], work: &Work<'_>) -> Result<Vec<u8>> {
+    let key = |i: &u32| pairs[*i as usize].0;
+    let order = in_order((0..pairs.len() as u32).collect(), key, work)?;
+    let mut out = Vec::new();
+    pack_count(&mut out, Tag::Object, order.len())?;
+    for i in order {
+        let (key, value) = pairs[i as usize];
+        work.spend(MEMBER_WORK + value.map_or(0, str::len))?;
+        pack_string(&mut out, key);
+        match value {
+            Some(text) => pack_string(&mut out, text),
+            None => out.push(Tag::Null as u8),
+        }
     }
     Ok(out)
 }
 
 /// Brings pairs in the order of their keys and leaves out those that come again later.
-pub(super) fn in_order<'a>(mut pairs: Vec<u32>, key: impl Fn(&u32) -> &'a str) -> Vec<u32> {
-    pairs.sort_by(|a, b| compare_keys(key(a).as_bytes(), key(b).as_bytes()));
+pub(super) fn in_order<'a>(
+    pairs: Vec<u32>,
+    key: impl Fn(&u32) -> &'a str,
+    work: &Work<'_>,
+) -> Result<Vec<u32>> {
+    let order = |a: &u32, b: &u32| compare_keys(key(a).as_bytes(), key(b).as_bytes());
+    let pairs = sorted(pairs, order, work)?;
     // The sort is stable: the last of equal keys is the one that stays.
     let is_last = |i: usize| {
         pairs
             .get(i + 1)
             .is_none_or(|next| key(next) != key(&pairs[i]))
     };
-    (0..pairs.len())
+    Ok((0..pairs.len())
         .filter(|i| is_last(*i))
         .map(|i| pairs[i])
-        .collect()
+        .collect())
 }
 
 /// The order in which an object holds its keys.
@@ -320,7 +353,7 @@ pub(super) fn compare_keys(a: &[u8], b: &[u8]) -> std::cmp::Ordering {
 ///
 /// # Errors
 /// 54001
-pub(super) fn bounded(value: Vec<u8>) -> Result<Vec<u8>> {
+pub(super) fn bounded(value: Vec<u8>, work: &Work<'_>) -> Result<Vec<u8>> {
     // A level takes two bytes at least.
     if value.len() < 2 * DEPTH_MAX {
         return Ok(value);
@@ -329,6 +362,7 @@ pub(super) fn bounded(value: Vec<u8>) -> Result<Vec<u8>> {
     // How many values are to come in each container that is open.
     let mut open: Vec<usize> = Vec::new();
     while !reader.rest().is_empty() {
+        work.spend(MEMBER_WORK)?;
         let members = match reader.tag()? {
             Tag::String => {
                 reader.until(0)?;

@@ -3,6 +3,7 @@
 
 use super::lex::{Escapes, Kind, Lexer, Token, ended_early, invalid};
 use crate::error::{Error, Result};
+use crate::function::Work;
 
 /// How deep containers stand in containers. PostgreSQL's limit depends on its stack and lies near it.
 pub(super) const DEPTH_MAX: usize = 8_000;
@@ -17,6 +18,10 @@ pub(super) trait Sink {
     fn key(&mut self, token: Token);
     /// A string, number, boolean or null.
     fn scalar(&mut self, token: Token);
+    /// Bytes of what it has made so far.
+    fn bytes(&self) -> usize {
+        0
+    }
 }
 
 /// For a text that has only to be right.
@@ -49,11 +54,17 @@ enum Open {
 ///
 /// # Errors
 /// 22P02, 22P05, and 54001 where it is too deep.
-pub(super) fn parse(text: &str, escapes: Escapes, sink: &mut impl Sink) -> Result<()> {
-    let mut lexer = Lexer::new(text, escapes);
+pub(super) fn parse(
+    text: &str,
+    escapes: Escapes,
+    sink: &mut impl Sink,
+    work: &Work<'_>,
+) -> Result<()> {
+    let mut lexer = Lexer::new(text, escapes, work);
     let mut open: Vec<Open> = Vec::new();
     let mut expected = Expected::Value;
     loop {
+        work.reach(sink.bytes())?;
         let token = lexer.next()?;
         expected = match (expected, token.kind) {
             (

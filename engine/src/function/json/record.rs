@@ -8,7 +8,7 @@ use super::write::{self, Layout};
 use crate::error::{Error, Result};
 use crate::function::kernel::function;
 use crate::function::native::{Boolean, Json, Jsonb, SqlType, Text};
-use crate::function::{EvalContext, Overload};
+use crate::function::{EvalContext, Overload, Work};
 use remora_storage::value::ARRAY_DIMENSIONS_MAX;
 use remora_storage::{Value, ValueRef};
 
@@ -24,6 +24,9 @@ pub(in crate::function) static FUNCTIONS: &[&[Overload]] = &[&[
         "An array in such an object, of this key, as SQL writes arrays.", jsonb_array),
 ]];
 
+/// The work of an element beside that over its bytes.
+const ELEMENT_WORK: usize = 16;
+
 fn no_object(is_set: bool, kind: &str, is_array: bool) -> Error {
     match (is_set, is_array) {
         (true, _) => invalid(format!(
@@ -34,8 +37,9 @@ fn no_object(is_set: bool, kind: &str, is_array: bool) -> Error {
     }
 }
 
-fn json_object(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    let tape = tape::read(Json::of(arguments[0]), Escapes::Meaning)?;
+fn json_object(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    let work = &Work::new(context);
+    let tape = tape::read(Json::of(arguments[0]), Escapes::Meaning, work)?;
     match tape.root().kind() {
         Kind::ObjectStart => Ok(arguments[0].to_owned()),
         kind => {
@@ -53,17 +57,19 @@ fn jsonb_object(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
     }
 }
 
-fn json_array(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    array(Json::of(arguments[0]), Text::of(arguments[1]))
+fn json_array(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    let work = &Work::new(context);
+    array(Json::of(arguments[0]), Text::of(arguments[1]), work)
 }
 
-fn jsonb_array(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    let text = write::to_string(Jsonb::of(arguments[0]), Layout::Tight)?;
-    array(&text, Text::of(arguments[1]))
+fn jsonb_array(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    let work = &Work::new(context);
+    let text = write::to_string(Jsonb::of(arguments[0]), Layout::Tight, work)?;
+    array(&text, Text::of(arguments[1]), work)
 }
 
-fn array(document: &str, key: &str) -> Result<Value> {
-    let tape = tape::read(document, Escapes::Meaning)?;
+fn array(document: &str, key: &str, work: &Work<'_>) -> Result<Value> {
+    let tape = tape::read(document, Escapes::Meaning, work)?;
     let root = tape.root();
     match root.kind() {
         Kind::Null => return Ok(Value::Null),
@@ -83,7 +89,7 @@ fn array(document: &str, key: &str) -> Result<Value> {
         first = place.elements().next();
     }
     let mut out = String::with_capacity(document.len());
-    write_array(&mut out, root, key, dimensions)?;
+    write_array(&mut out, root, key, dimensions, work)?;
     Ok(Value::Text(out))
 }
 
@@ -92,14 +98,21 @@ fn expected_array() -> Error {
 }
 
 /// Appends an array of so many dimensions, which are few.
-fn write_array(out: &mut String, array: Place<'_>, key: &str, dimensions: usize) -> Result<()> {
+fn write_array(
+    out: &mut String,
+    array: Place<'_>,
+    key: &str,
+    dimensions: usize,
+    work: &Work<'_>,
+) -> Result<()> {
     out.push('{');
     for (at, element) in array.elements().enumerate() {
+        work.spend(ELEMENT_WORK + element.text().len())?;
         if at > 0 {
             out.push(',');
         }
         match (dimensions > 1, element.kind()) {
-            (true, Kind::ArrayStart) => write_array(out, element, key, dimensions - 1)?,
+            (true, Kind::ArrayStart) => write_array(out, element, key, dimensions - 1, work)?,
             (true, _) => {
                 let hint = format!("See the array element [{at}] of key \"{key}\".");
                 return Err(expected_array().with_hint(hint));

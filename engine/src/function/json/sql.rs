@@ -6,8 +6,8 @@ use super::tape::{self, Place};
 use super::write::{self, Layout, write_quoted};
 use super::{number, parse};
 use crate::error::{Error, Result, state};
-use crate::function::element_of;
 use crate::function::text::{self, Style};
+use crate::function::{Work, element_of};
 use remora_storage::value::{PackedType, SqlArray, SqlRecord};
 use remora_storage::{DataType, Value, ValueRef};
 use std::borrow::Cow;
@@ -20,23 +20,32 @@ pub(super) const NULL: &[u8] = &[Tag::Null as u8];
 ///
 /// # Errors
 /// 22P02, 54001.
-pub(crate) fn parse_json(text: &str) -> Result<()> {
-    parse::parse(text, Escapes::Form, &mut ())
+pub(crate) fn parse_json(text: &str, work: &Work<'_>) -> Result<()> {
+    parse::parse(text, Escapes::Form, &mut (), work)
 }
 
 /// A text as JSONB.
 ///
 /// # Errors
 /// 22P02, 22P05, 22003, 54001.
-pub(crate) fn parse_jsonb(text: &str) -> Result<Vec<u8>> {
-    tape::pack(text)
+pub(crate) fn parse_jsonb(text: &str, work: &Work<'_>) -> Result<Vec<u8>> {
+    tape::pack(text, work)
 }
 
 /// JSONB as text. Bytes that are none, which only a damaged disk has, end it.
-pub(crate) fn write_jsonb(out: &mut String, value: &[u8]) {
-    // What was read before the damage is shown: there is no error in showing a value.
-    let _ = write::write(out, value, Layout::Tight);
+///
+/// # Errors
+/// Those of [`Work::spend`].
+pub(crate) fn write_jsonb(out: &mut String, value: &[u8], work: &Work<'_>) -> Result<()> {
+    match write::write(out, value, Layout::Tight, work) {
+        // What was read before the damage is shown: there is no error in showing a value.
+        Err(error) if error.sqlstate() == state::DATA_CORRUPTED => Ok(()),
+        other => other,
+    }
 }
+
+/// The work of an element beside that over its bytes.
+const ELEMENT_WORK: usize = 16;
 
 /// What a value becomes as JSON.
 enum Shape<'a> {
@@ -51,16 +60,24 @@ enum Shape<'a> {
     String(Cow<'a, str>),
 }
 
-fn shape<'v>(value: ValueRef<'v>, data_type: DataType, style: &Style) -> Shape<'v> {
-    let shown = || text::format_in(value, data_type, style).unwrap_or_default();
-    match (value, data_type) {
+fn shape<'v>(
+    value: ValueRef<'v>,
+    data_type: DataType,
+    style: &Style,
+    work: &Work<'_>,
+) -> Result<Shape<'v>> {
+    let shown = || {
+        let mut out = String::new();
+        text::write_counted(&mut out, value, data_type, style, work).map(|()| out)
+    };
+    Ok(match (value, data_type) {
         (ValueRef::Null, _) => Shape::Null,
         (ValueRef::Boolean(v), _) => Shape::Bare(Cow::Borrowed(if v { "true" } else { "false" })),
         (ValueRef::SmallInt(_) | ValueRef::Integer(_) | ValueRef::BigInt(_), _) => {
-            Shape::Bare(Cow::Owned(shown()))
+            Shape::Bare(Cow::Owned(shown()?))
         }
         (ValueRef::Real(_) | ValueRef::Double(_) | ValueRef::Numeric(_), _) => {
-            let shown = shown();
+            let shown = shown()?;
             // NaN and the infinities are no numbers in JSON.
             match shown.ends_with(|c: char| c.is_ascii_digit()) {
                 true => Shape::Bare(Cow::Owned(shown)),
@@ -69,13 +86,13 @@ fn shape<'v>(value: ValueRef<'v>, data_type: DataType, style: &Style) -> Shape<'
         }
         (ValueRef::Text(v), DataType::Json) => Shape::Document(v),
         (ValueRef::Packed(PackedType::Jsonb, v), _) => Shape::Packed(v),
-        (ValueRef::Text(_), DataType::Char(_)) => Shape::String(Cow::Owned(shown())),
+        (ValueRef::Text(_), DataType::Char(_)) => Shape::String(Cow::Owned(shown()?)),
         (ValueRef::Text(v), _) => Shape::String(Cow::Borrowed(v)),
         (ValueRef::Timestamp(_) | ValueRef::TimestampTz(_), _) => {
-            Shape::String(Cow::Owned(moment(&shown())))
+            Shape::String(Cow::Owned(moment(&shown()?)))
         }
-        _ => Shape::String(Cow::Owned(shown())),
-    }
+        _ => Shape::String(Cow::Owned(shown()?)),
+    })
 }
 
 /// A moment in the form of ISO 8601.
@@ -100,20 +117,21 @@ pub(super) fn write_json(
     value: ValueRef<'_>,
     data_type: DataType,
     style: &Style,
+    work: &Work<'_>,
 ) -> Result<()> {
     if let Some(array) = value.as_array() {
         let element = element_of(data_type).unwrap_or(array.element_type());
-        return write_array(out, &array, element, style);
+        return write_array(out, &array, element, style, work);
     }
     if let Some(record) = value.as_record() {
-        return write_record(out, &record, data_type, style);
+        return write_record(out, &record, data_type, style, work);
     }
-    match shape(value, data_type, style) {
+    match shape(value, data_type, style, work)? {
         Shape::Null => out.push_str("null"),
         Shape::Bare(text) => out.push_str(&text),
         Shape::Document(text) => out.push_str(text),
-        Shape::Packed(value) => write::write(out, value, Layout::Tight)?,
-        Shape::String(text) => write_quoted(out, &text),
+        Shape::Packed(value) => write::write(out, value, Layout::Tight, work)?,
+        Shape::String(text) => write_quoted(out, &text, work)?,
     }
     Ok(())
 }
@@ -124,14 +142,15 @@ pub(in crate::function) fn as_json(
     data_type: DataType,
     document: DataType,
     style: &Style,
+    work: &Work<'_>,
 ) -> Result<Value> {
     if document == DataType::Json {
         let mut out = String::new();
-        write_json(&mut out, value, data_type, style)?;
+        write_json(&mut out, value, data_type, style, work)?;
         return Ok(Value::Text(out));
     }
     let mut out = Vec::new();
-    pack_value(&mut out, value, data_type, style)?;
+    pack_value(&mut out, value, data_type, style, work)?;
     Ok(owned_jsonb(packed::lifted(out)))
 }
 
@@ -141,6 +160,7 @@ fn write_array(
     array: &SqlArray<'_>,
     element_type: DataType,
     style: &Style,
+    work: &Work<'_>,
 ) -> Result<()> {
     if array.is_empty() {
         out.push_str("[]");
@@ -159,11 +179,12 @@ fn write_array(
             .count()
     };
     for (at, element) in array.iter().enumerate() {
+        work.spend(ELEMENT_WORK)?;
         if at > 0 {
             out.push(',');
         }
         out.extend(std::iter::repeat_n('[', levels(at)));
-        write_json(out, element, element_type, style)?;
+        write_json(out, element, element_type, style, work)?;
         out.extend(std::iter::repeat_n(']', levels(at + 1)));
     }
     Ok(())
@@ -175,6 +196,7 @@ fn write_record(
     record: &SqlRecord<'_>,
     data_type: DataType,
     style: &Style,
+    work: &Work<'_>,
 ) -> Result<()> {
     let named = match data_type {
         DataType::Packed(PackedType::Record(of)) => of.fields(),
@@ -188,8 +210,8 @@ fn write_record(
         }
         let field = named.as_ref().map(|fields| &fields[at]);
         match field {
-            Some(field) => write_quoted(out, &field.name),
-            None => write_quoted(out, &format!("f{}", at + 1)),
+            Some(field) => write_quoted(out, &field.name, work)?,
+            None => write_quoted(out, &format!("f{}", at + 1), work)?,
         }
         out.push(':');
         write_json(
@@ -197,6 +219,7 @@ fn write_record(
             value,
             field.map_or(data_type, |field| field.data_type),
             style,
+            work,
         )?;
     }
     out.push('}');
@@ -209,21 +232,22 @@ pub(super) fn pack_value(
     value: ValueRef<'_>,
     data_type: DataType,
     style: &Style,
+    work: &Work<'_>,
 ) -> Result<()> {
     if value.as_array().is_some() || value.as_record().is_some() {
         let mut text = String::new();
-        write_json(&mut text, value, data_type, style)?;
-        out.extend_from_slice(packed::embed(&tape::pack(&text)?));
+        write_json(&mut text, value, data_type, style, work)?;
+        out.extend_from_slice(packed::embed(&tape::pack(&text, work)?));
         return Ok(());
     }
-    match shape(value, data_type, style) {
+    match shape(value, data_type, style, work)? {
         Shape::Null => out.push(Tag::Null as u8),
         Shape::Bare(text) => match &*text {
             "true" => out.push(Tag::True as u8),
             "false" => out.push(Tag::False as u8),
             digits => number::pack(out, digits)?,
         },
-        Shape::Document(text) => out.extend_from_slice(packed::embed(&tape::pack(text)?)),
+        Shape::Document(text) => out.extend_from_slice(packed::embed(&tape::pack(text, work)?)),
         Shape::Packed(value) => out.extend_from_slice(packed::embed(value)),
         Shape::String(text) => packed::pack_string(out, &text),
     }
@@ -234,8 +258,8 @@ pub(super) fn pack_value(
 ///
 /// # Errors
 /// 22023 for arrays and objects.
-pub(super) fn key_of(json: &str) -> Result<Option<String>> {
-    let tape = tape::read(json, Escapes::Meaning)?;
+pub(super) fn key_of(json: &str, work: &Work<'_>) -> Result<Option<String>> {
+    let tape = tape::read(json, Escapes::Meaning, work)?;
     let root = tape.root();
     match root.kind() {
         Kind::ArrayStart | Kind::ObjectStart => Err(sql_error!(
@@ -269,7 +293,7 @@ pub(crate) fn cast_jsonb(value: &[u8], to: DataType) -> Result<Value> {
     match view(value)? {
         View::Scalar(tag @ (Tag::True | Tag::False), _) => Ok(Value::Boolean(tag == Tag::True)),
         _ => text::parse(
-            &write::to_string(value, Layout::Tight)?,
+            &write::to_string(value, Layout::Tight, &Work::unasked())?,
             DataType::Numeric(None),
         ),
     }
@@ -296,10 +320,10 @@ pub(super) fn jsonb(value: Option<&[u8]>) -> Value {
 }
 
 /// The same as text.
-pub(super) fn jsonb_text(value: Option<&[u8]>) -> Result<Value> {
+pub(super) fn jsonb_text(value: Option<&[u8]>, work: &Work<'_>) -> Result<Value> {
     match value {
         None => Ok(Value::Null),
-        Some(value) => Ok(optional(write::to_text(value)?)),
+        Some(value) => Ok(optional(write::to_text(value, work)?)),
     }
 }
 
@@ -312,15 +336,19 @@ pub(super) fn optional(text: Option<String>) -> Value {
 }
 
 /// Pairs as a JSON object with the blanks of `json_build_object`.
-pub(super) fn spaced_object<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+pub(super) fn spaced_object<'a>(
+    pairs: impl Iterator<Item = (&'a str, &'a str)>,
+    work: &Work<'_>,
+) -> Result<String> {
     let mut out = "{".to_owned();
     for (i, (key, value)) in pairs.enumerate() {
         if i > 0 {
             out.push_str(", ");
         }
-        write_quoted(&mut out, key);
+        work.spend(value.len())?;
+        write_quoted(&mut out, key, work)?;
         let _ = write!(out, " : {value}");
     }
     out.push('}');
-    out
+    Ok(out)
 }

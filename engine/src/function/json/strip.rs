@@ -5,15 +5,20 @@ use super::packed::{self, Reader, Tag};
 use super::tape::{self, Place};
 use super::write::write_quoted;
 use crate::error::Result;
+use crate::function::{EvalContext, Work};
+
+/// The work of a value beside that over its bytes.
+const MEMBER_WORK: usize = 16;
 
 /// JSONB without them. Two passes: the first counts what each object keeps, the second writes.
-pub(super) fn strip_packed(value: &[u8]) -> Result<Vec<u8>> {
-    let kept = count_kept(value)?;
+pub(super) fn strip_packed(value: &[u8], work: &Work<'_>) -> Result<Vec<u8>> {
+    let kept = count_kept(value, work)?;
     let mut kept = kept.into_iter();
     let mut reader = Reader::new(value);
     let mut out = Vec::with_capacity(value.len());
     let mut open: Vec<(bool, usize)> = vec![(false, 1)];
     while let Some((is_object, left)) = open.last_mut() {
+        work.spend(MEMBER_WORK)?;
         if *left == 0 {
             open.pop();
             continue;
@@ -54,11 +59,12 @@ pub(super) fn strip_packed(value: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// For each object in the order in which they begin, how many pairs stay.
-fn count_kept(value: &[u8]) -> Result<Vec<usize>> {
+fn count_kept(value: &[u8], work: &Work<'_>) -> Result<Vec<usize>> {
     let mut kept: Vec<usize> = Vec::new();
     let mut reader = Reader::new(value);
     let mut open: Vec<(Option<usize>, usize)> = vec![(None, 1)];
     while let Some((object, left)) = open.last_mut() {
+        work.spend(MEMBER_WORK)?;
         if *left == 0 {
             open.pop();
             continue;
@@ -93,15 +99,17 @@ enum Piece<'t> {
 }
 
 /// JSON without them, and without blanks.
-pub(super) fn strip_text(text: &str) -> Result<String> {
-    let tape = tape::read(text, Escapes::Meaning)?;
+pub(super) fn strip_text(context: &EvalContext, text: &str) -> Result<String> {
+    let work = &Work::new(context);
+    let tape = tape::read(text, Escapes::Meaning, work)?;
     let mut out = String::with_capacity(text.len());
     let mut pieces = vec![Piece::Value(tape.root())];
     while let Some(piece) = pieces.pop() {
+        work.spend(MEMBER_WORK)?;
         match piece {
             Piece::Mark(mark) => out.push(mark),
             Piece::Key(key) => {
-                write_quoted(&mut out, &key.string()?);
+                write_quoted(&mut out, &key.string()?, work)?;
                 out.push(':');
             }
             Piece::Value(place) => match place.kind() {
@@ -112,16 +120,16 @@ pub(super) fn strip_text(text: &str) -> Result<String> {
                         .filter(|(_, value)| value.kind() != Kind::Null);
                     let members =
                         kept.map(|(key, value)| [Some(Piece::Key(key)), Some(Piece::Value(value))]);
-                    push_members(&mut pieces, members, '}');
+                    push_members(&mut pieces, members, '}', work)?;
                 }
                 Kind::ArrayStart => {
                     out.push('[');
                     let members = place
                         .elements()
                         .map(|value| [None, Some(Piece::Value(value))]);
-                    push_members(&mut pieces, members, ']');
+                    push_members(&mut pieces, members, ']', work)?;
                 }
-                Kind::String => write_quoted(&mut out, &place.string()?),
+                Kind::String => write_quoted(&mut out, &place.string()?, work)?,
                 _ => out.push_str(place.text()),
             },
         }
@@ -133,9 +141,11 @@ fn push_members<'t>(
     pieces: &mut Vec<Piece<'t>>,
     members: impl Iterator<Item = [Option<Piece<'t>>; 2]>,
     end: char,
-) {
+    work: &Work<'_>,
+) -> Result<()> {
     let first = pieces.len();
     for (i, member) in members.enumerate() {
+        work.spend(MEMBER_WORK)?;
         if i > 0 {
             pieces.push(Piece::Mark(','));
         }
@@ -143,4 +153,5 @@ fn push_members<'t>(
     }
     pieces.push(Piece::Mark(end));
     pieces[first..].reverse();
+    Ok(())
 }

@@ -12,7 +12,11 @@ use super::number;
 use super::packed::{self, Tag};
 use super::parse::{Sink, parse};
 use crate::error::Result;
+use crate::function::Work;
 use std::borrow::Cow;
+
+/// The work of a node beside that over its bytes.
+const NODE_WORK: usize = 16;
 
 /// A value, or a key.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +36,7 @@ pub(super) struct Tape<'a> {
     text: &'a str,
     nodes: Vec<Node>,
     open: Vec<u32>,
+    work: &'a Work<'a>,
 }
 
 /// A value of a tape.
@@ -82,13 +87,17 @@ impl Sink for Tape<'_> {
         self.count();
         self.push(token);
     }
+
+    fn bytes(&self) -> usize {
+        self.nodes.len() * size_of::<Node>()
+    }
 }
 
 /// Reads a text.
 ///
 /// # Errors
 /// As [`parse`].
-pub(super) fn read(text: &str, escapes: Escapes) -> Result<Tape<'_>> {
+pub(super) fn read<'a>(text: &'a str, escapes: Escapes, work: &'a Work<'a>) -> Result<Tape<'a>> {
     if u32::try_from(text.len()).is_err() {
         return Err(sql_error!(
             PROGRAM_LIMIT_EXCEEDED,
@@ -99,14 +108,15 @@ pub(super) fn read(text: &str, escapes: Escapes) -> Result<Tape<'_>> {
         text,
         nodes: Vec::new(),
         open: Vec::new(),
+        work,
     };
-    parse(text, escapes, &mut tape)?;
+    parse(text, escapes, &mut tape, work)?;
     Ok(tape)
 }
 
 /// A text of an array or object with a line for each of its members.
-pub(super) fn on_lines(text: &str) -> Result<String> {
-    let tape = read(text, Escapes::Form)?;
+pub(super) fn on_lines(text: &str, work: &Work<'_>) -> Result<String> {
+    let tape = read(text, Escapes::Form, work)?;
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
     let is_object = tape.root().kind() == Kind::ObjectStart;
@@ -116,6 +126,7 @@ pub(super) fn on_lines(text: &str) -> Result<String> {
         .step_by(if is_object { 2 } else { 1 });
     for member in members.skip(1) {
         let start = member.node().start as usize;
+        work.spend(NODE_WORK + start - done)?;
         out.push_str(&text[done..start]);
         out.push_str("\n ");
         done = start;
@@ -128,12 +139,13 @@ pub(super) fn on_lines(text: &str) -> Result<String> {
 ///
 /// # Errors
 /// As [`parse`], and 22003 for a number beyond NUMERIC's bounds.
-pub(super) fn pack(text: &str) -> Result<Vec<u8>> {
-    let tape = read(text, Escapes::Meaning)?;
+pub(super) fn pack(text: &str, work: &Work<'_>) -> Result<Vec<u8>> {
+    let tape = read(text, Escapes::Meaning, work)?;
     let mut out = Vec::with_capacity(text.len());
     let mut waiting = vec![0_u32];
     while let Some(at) = waiting.pop() {
         let place = Place { tape: &tape, at };
+        work.spend(NODE_WORK)?;
         let members = place.node().members as usize;
         match place.kind() {
             Kind::String => packed::pack_string(&mut out, &place.string()?),
@@ -160,6 +172,10 @@ pub(super) fn pack(text: &str) -> Result<Vec<u8>> {
 }
 
 impl<'t> Tape<'t> {
+    pub(super) fn work(&self) -> &'t Work<'t> {
+        self.work
+    }
+
     /// The value that the whole text is.
     pub(super) fn root(&'t self) -> Place<'t> {
         Place { tape: self, at: 0 }
@@ -222,8 +238,10 @@ impl<'t> Place<'t> {
         let mut keys = Vec::with_capacity(self.members());
         for (key, value) in self.pairs() {
             keys.push((key.string()?, value.at));
+            self.tape.work.spend(NODE_WORK)?;
         }
-        let order = packed::in_order((0..keys.len() as u32).collect(), |i| &keys[*i as usize].0);
+        let key = |i: &u32| &*keys[*i as usize].0;
+        let order = packed::in_order((0..keys.len() as u32).collect(), key, self.tape.work)?;
         Ok(order.iter().map(|i| keys[*i as usize].1).collect())
     }
 
@@ -234,6 +252,7 @@ impl<'t> Place<'t> {
         }
         let mut found = None;
         for (key, value) in self.pairs() {
+            self.tape.work.spend(NODE_WORK)?;
             if key.string()? == name {
                 found = Some(value);
             }

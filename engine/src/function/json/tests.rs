@@ -6,7 +6,7 @@ use super::lex::Escapes;
 use super::packed::{self, view};
 use super::write::{self, Layout, write_quoted};
 use super::{get, parse, strip, tape};
-use crate::function::EvalContext;
+use crate::function::{EvalContext, Work};
 use proptest::prelude::*;
 use std::cmp::Ordering;
 
@@ -118,7 +118,7 @@ fn first_unequal(mut orders: impl Iterator<Item = Ordering>) -> Ordering {
 
 fn quoted(text: &str) -> String {
     let mut out = String::new();
-    write_quoted(&mut out, text);
+    write_quoted(&mut out, text, &Work::unasked()).unwrap();
     out
 }
 
@@ -139,16 +139,16 @@ fn models() -> impl Strategy<Value = Model> {
 }
 
 fn pack(text: &str) -> Vec<u8> {
-    tape::pack(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    tape::pack(text, &Work::unasked()).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 fn shown(value: &[u8]) -> String {
-    write::to_string(value, Layout::Tight).unwrap()
+    write::to_string(value, Layout::Tight, &Work::unasked()).unwrap()
 }
 
 fn changed(text: &str, path: &[&str], change: Change<'_>) -> String {
     let path: Vec<_> = path.iter().copied().map(Some).collect();
-    shown(&change::change_at(&pack(text), &path, change).unwrap())
+    shown(&change::change_at(&pack(text), &path, change, &Work::unasked()).unwrap())
 }
 
 proptest! {
@@ -189,13 +189,13 @@ proptest! {
         prop_assert!(contains(&whole, &whole, &EvalContext::default()).unwrap());
         if let Object(pairs) = model.canonical() {
             for (key, value) in pairs {
-                let part = get::field(&whole, &key).unwrap().unwrap();
+                let part = get::field(&whole, &key, &Work::unasked()).unwrap().unwrap();
                 prop_assert_eq!(packed::lift(part), &pack(&value.text())[..]);
                 // What is set to itself changes nothing, what is deleted is gone.
-                let same = change::change_at(&whole, &[Some(&key)], Change::Set(packed::lift(part)));
+                let same = change::change_at(&whole, &[Some(&key)], Change::Set(packed::lift(part)), &Work::unasked());
                 prop_assert_eq!(same.unwrap(), whole.clone());
-                let without = change::delete_names(&whole, &[&key]).unwrap();
-                prop_assert!(!get::exists(&without, &key).unwrap());
+                let without = change::delete_names(&whole, &[&key], &Work::unasked()).unwrap();
+                prop_assert!(!get::exists(&without, &key, &Work::unasked()).unwrap());
             }
         }
     }
@@ -204,8 +204,8 @@ proptest! {
     fn nulls_are_stripped_from_both_forms_alike(model in models()) {
         // JSON keeps every pair, so there are to be no two of one key.
         let text = model.canonical().text();
-        let packed = strip::strip_packed(&pack(&text)).unwrap();
-        let text = strip::strip_text(&text).unwrap();
+        let packed = strip::strip_packed(&pack(&text), &Work::unasked()).unwrap();
+        let text = strip::strip_text(&EvalContext::default(), &text).unwrap();
         prop_assert_eq!(pack(&text), packed);
     }
 
@@ -230,8 +230,8 @@ proptest! {
 
     #[test]
     fn any_text_is_read_or_refused(text in "[\\[\\]{}:,\"\\\\ue0-9.tnéud8 ]{0,20}") {
-        let form = parse::parse(&text, Escapes::Form, &mut ());
-        let packed = tape::pack(&text);
+        let form = parse::parse(&text, Escapes::Form, &mut (), &Work::unasked());
+        let packed = tape::pack(&text, &Work::unasked());
         prop_assert!(form.is_ok() || packed.is_err());
         if let Ok(packed) = packed {
             prop_assert_eq!(pack(&shown(&packed)), packed);
@@ -242,20 +242,26 @@ proptest! {
 /// Everything that reads bytes.
 fn read_all(bytes: &[u8]) -> crate::error::Result<()> {
     let results = [
-        write::to_string(bytes, Layout::Pretty).map(drop),
-        write::to_text(bytes).map(drop),
+        write::to_string(bytes, Layout::Pretty, &Work::unasked()).map(drop),
+        write::to_text(bytes, &Work::unasked()).map(drop),
         write::type_name(bytes).map(drop),
         view(bytes).map(drop),
-        get::field(bytes, "a").map(drop),
-        get::element(bytes, 1).map(drop),
-        get::at_path(bytes, &["a", "0"]).map(drop),
-        get::exists(bytes, "a").map(drop),
+        get::field(bytes, "a", &Work::unasked()).map(drop),
+        get::element(bytes, 1, &Work::unasked()).map(drop),
+        get::at_path(bytes, &["a", "0"], &Work::unasked()).map(drop),
+        get::exists(bytes, "a", &Work::unasked()).map(drop),
         contains(bytes, bytes, &EvalContext::default()).map(drop),
-        strip::strip_packed(bytes).map(drop),
-        change::concatenate(bytes, bytes).map(drop),
-        change::delete_names(bytes, &["a"]).map(drop),
-        change::delete_element(bytes, 0).map(drop),
-        change::change_at(bytes, &[Some("a"), Some("0")], Change::Set(&[2])).map(drop),
+        strip::strip_packed(bytes, &Work::unasked()).map(drop),
+        change::concatenate(bytes, bytes, &Work::unasked()).map(drop),
+        change::delete_names(bytes, &["a"], &Work::unasked()).map(drop),
+        change::delete_element(bytes, 0, &Work::unasked()).map(drop),
+        change::change_at(
+            bytes,
+            &[Some("a"), Some("0")],
+            Change::Set(&[2]),
+            &Work::unasked(),
+        )
+        .map(drop),
     ];
     results.into_iter().collect()
 }
@@ -330,7 +336,7 @@ fn complaints_are_those_of_postgresql() {
             "Expected end of input, but found \"false\".",
         ),
     ] {
-        let error = tape::pack(text).expect_err(text);
+        let error = tape::pack(text, &Work::unasked()).expect_err(text);
         assert_eq!(
             (error.sqlstate(), error.detail()),
             (state, Some(detail)),
@@ -339,7 +345,7 @@ fn complaints_are_those_of_postgresql() {
     }
     // As text that is only kept, the same escapes are good.
     for text in ["\"a\\u0000\"", "\"\\ude00\""] {
-        parse::parse(text, Escapes::Form, &mut ()).unwrap();
+        parse::parse(text, Escapes::Form, &mut (), &Work::unasked()).unwrap();
     }
 }
 
@@ -349,13 +355,21 @@ fn deep_texts_are_refused_and_not_fallen_over() {
     let deepest = pack(&nested(parse::DEPTH_MAX));
     assert_eq!(shown(&deepest), nested(parse::DEPTH_MAX));
     assert!(contains(&deepest, &deepest, &EvalContext::default()).unwrap());
-    assert_eq!(strip::strip_packed(&deepest).unwrap(), deepest);
+    assert_eq!(
+        strip::strip_packed(&deepest, &Work::unasked()).unwrap(),
+        deepest
+    );
     for hostile in [
         nested(parse::DEPTH_MAX + 1),
         "[".repeat(1_000_000),
         "{\"a\":".repeat(1_000_000),
     ] {
-        assert_eq!(tape::pack(&hostile).unwrap_err().sqlstate(), "54001");
+        assert_eq!(
+            tape::pack(&hostile, &Work::unasked())
+                .unwrap_err()
+                .sqlstate(),
+            "54001"
+        );
     }
 }
 
@@ -379,7 +393,7 @@ fn numbers_are_exact_and_in_order() {
     assert_eq!(shown(&pack("1.3e300")).len(), 301);
     for beyond in ["1e131072", "1e200000", "1e-20000", "1e99999999999999999999"] {
         assert_eq!(
-            tape::pack(beyond).unwrap_err().sqlstate(),
+            tape::pack(beyond, &Work::unasked()).unwrap_err().sqlstate(),
             "22003",
             "{beyond}"
         );
@@ -453,18 +467,28 @@ fn changes_at_paths() {
         changed("{\"a\": 1}", &["a"], Change::Set(&empty)),
         "{\"a\": []}"
     );
-    let refused = change::change_at(&pack("{\"a\": 1}"), &[Some("a")], Change::InsertAfter(&two));
+    let refused = change::change_at(
+        &pack("{\"a\": 1}"),
+        &[Some("a")],
+        Change::InsertAfter(&two),
+        &Work::unasked(),
+    );
     assert_eq!(
         refused.unwrap_err().message(),
         "cannot replace existing key"
     );
-    let no_number = change::change_at(&pack("[1]"), &[Some("x")], Change::Delete);
+    let no_number = change::change_at(&pack("[1]"), &[Some("x")], Change::Delete, &Work::unasked());
     assert_eq!(no_number.unwrap_err().sqlstate(), "22P02");
 }
 
 #[test]
 fn pretty_is_a_member_a_line() {
-    let pretty = write::to_string(&pack("{\"a\":[1,{\"b\":[]},{}]}"), Layout::Pretty).unwrap();
+    let pretty = write::to_string(
+        &pack("{\"a\":[1,{\"b\":[]},{}]}"),
+        Layout::Pretty,
+        &Work::unasked(),
+    )
+    .unwrap();
     let lines: Vec<_> = pretty.lines().map(str::trim_start).collect();
     assert_eq!(
         lines,

@@ -3,6 +3,7 @@
 use super::number;
 use super::packed::{Members, Reader, Tag, View, view};
 use crate::error::Result;
+use crate::function::Work;
 use std::fmt::Write;
 
 /// How containers are laid out.
@@ -12,6 +13,9 @@ pub(super) enum Layout {
     Pretty,
 }
 
+/// The work of a value, or an escape, beside that over its bytes.
+const MEMBER_WORK: usize = 16;
+
 /// A container whose members are being written.
 struct Open {
     is_object: bool,
@@ -20,10 +24,11 @@ struct Open {
 }
 
 /// A string as JSON has it, quotes included.
-pub(super) fn write_quoted(out: &mut String, text: &str) {
+pub(super) fn write_quoted(out: &mut String, text: &str, work: &Work<'_>) -> Result<()> {
     out.push('"');
     let mut rest = text;
     while let Some(at) = rest.find(|c: char| c < ' ' || matches!(c, '"' | '\\')) {
+        work.spend(MEMBER_WORK + at)?;
         out.push_str(&rest[..at]);
         match rest.as_bytes()[at] {
             b'"' => out.push_str("\\\""),
@@ -41,11 +46,17 @@ pub(super) fn write_quoted(out: &mut String, text: &str) {
     }
     out.push_str(rest);
     out.push('"');
+    work.spend(MEMBER_WORK + rest.len())
 }
 
-fn write_scalar(out: &mut String, tag: Tag, reader: &mut Reader<'_>) -> Result<()> {
+fn write_scalar(
+    out: &mut String,
+    tag: Tag,
+    reader: &mut Reader<'_>,
+    work: &Work<'_>,
+) -> Result<()> {
     match tag {
-        Tag::String => write_quoted(out, reader.text()?),
+        Tag::String => write_quoted(out, reader.text()?, work)?,
         Tag::Negative => number::write(out, reader, true)?,
         Tag::Positive => number::write(out, reader, false)?,
         Tag::Zero => out.push('0'),
@@ -67,16 +78,17 @@ fn break_line(out: &mut String, layout: Layout, depth: usize) {
 ///
 /// # Errors
 /// XX001 where the bytes are none.
-pub(super) fn write(out: &mut String, value: &[u8], layout: Layout) -> Result<()> {
+pub(super) fn write(out: &mut String, value: &[u8], layout: Layout, work: &Work<'_>) -> Result<()> {
     let mut reader = Reader::new(value);
     let mut open: Vec<Open> = Vec::new();
     loop {
+        work.spend(MEMBER_WORK)?;
         let (is_object, left) = match reader.tag()? {
             Tag::Nothing => (false, Some(0)),
             Tag::Array => (false, Some(reader.count()?)),
             Tag::Object => (true, Some(reader.count()?)),
             tag => {
-                write_scalar(out, tag, &mut reader)?;
+                write_scalar(out, tag, &mut reader, work)?;
                 (false, None)
             }
         };
@@ -89,7 +101,7 @@ pub(super) fn write(out: &mut String, value: &[u8], layout: Layout) -> Result<()
             });
         }
         close(out, &mut open, layout);
-        if !next_member(out, &mut open, layout, &mut reader)? {
+        if !next_member(out, &mut open, layout, &mut reader, work)? {
             break;
         }
     }
@@ -118,6 +130,7 @@ fn next_member(
     open: &mut [Open],
     layout: Layout,
     reader: &mut Reader<'_>,
+    work: &Work<'_>,
 ) -> Result<bool> {
     let depth = open.len();
     let Some(container) = open.last_mut() else {
@@ -133,25 +146,25 @@ fn next_member(
         if reader.tag()? != Tag::String {
             return Err(reader.corrupted());
         }
-        write_quoted(out, reader.text()?);
+        write_quoted(out, reader.text()?, work)?;
         out.push_str(": ");
     }
     Ok(true)
 }
 
 /// A value as text.
-pub(super) fn to_string(value: &[u8], layout: Layout) -> Result<String> {
+pub(super) fn to_string(value: &[u8], layout: Layout, work: &Work<'_>) -> Result<String> {
     let mut out = String::with_capacity(value.len() + value.len() / 4);
-    write(&mut out, value, layout)?;
+    write(&mut out, value, layout, work)?;
     Ok(out)
 }
 
 /// A value as `->>` gives it: a string without quotes, `None` for null.
-pub(super) fn to_text(value: &[u8]) -> Result<Option<String>> {
+pub(super) fn to_text(value: &[u8], work: &Work<'_>) -> Result<Option<String>> {
     match view(value)? {
         View::Scalar(Tag::Null, _) => Ok(None),
         View::Scalar(Tag::String, mut reader) => Ok(Some(reader.text()?.to_owned())),
-        _ => to_string(value, Layout::Tight).map(Some),
+        _ => to_string(value, Layout::Tight, work).map(Some),
     }
 }
 

@@ -1,11 +1,12 @@
 //! Ranges of bounds, multiranges of ranges, and what the system's ranges have of their own.
 
+use super::combine::RANGE_WORK;
 use super::{
     Bounds, MULTIRANGE, RANGE, Ranges, SUBTYPE, canonical, multirange, normal, range_type,
 };
 use crate::error::{Error, Result, state};
 use crate::function::kernel::function;
-use crate::function::{GenericCall, Overload, Pattern, decimal};
+use crate::function::{GenericCall, Overload, Pattern, Work, decimal};
 use remora_storage::value::{RangeBound, RangeType, SqlRange};
 use remora_storage::{DataType, Value, ValueRef};
 
@@ -179,16 +180,23 @@ fn together(call: &GenericCall<'_>) -> Result<Value> {
     let Some(of) = range_type(call.returns) else {
         return Ok(Value::Null);
     };
+    let work = &Work::new(call.context);
     let mut ranges: Vec<Bounds<'_>> = Vec::new();
     for value in call.values {
         match value.as_array() {
-            None => ranges.extend(Ranges::of(*value).iter()),
+            None => {
+                for bounds in Ranges::of(*value).iter() {
+                    work.spend(RANGE_WORK)?;
+                    ranges.push(bounds);
+                }
+            }
             Some(array) if array.dimensions().len() > 1 => {
                 let message = "multiranges cannot be constructed from multidimensional arrays";
                 return Err(Error::new(state::CARDINALITY_VIOLATION, message));
             }
             Some(array) => {
                 for value in array.iter() {
+                    work.spend(RANGE_WORK)?;
                     if value.is_null() {
                         return Err(null_member());
                     }
@@ -197,7 +205,7 @@ fn together(call: &GenericCall<'_>) -> Result<Value> {
             }
         }
     }
-    multirange(of, &normal(of, ranges))
+    multirange(of, &normal(of, ranges, work)?, work)
 }
 
 fn difference(call: &GenericCall<'_>) -> Result<Value> {

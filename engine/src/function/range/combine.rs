@@ -5,10 +5,13 @@ use super::{Bounds, MULTIRANGE, RANGE, Ranges, canonical, range_type, refused_ra
 use crate::error::Result;
 use crate::function::array::too_large;
 use crate::function::kernel::function;
-use crate::function::{GenericCall, Overload};
+use crate::function::{GenericCall, Overload, Work, sorted};
 use remora_storage::Value;
 use remora_storage::limits::VALUE_BYTES_MAX;
 use remora_storage::value::{PackedType, RangeType, SqlArrayBuilder, SqlRange};
+
+/// The work of a range.
+pub(super) const RANGE_WORK: usize = 64;
 
 const TOGETHER: &str = "What is in either.";
 const WITHOUT: &str = "What is in the first and not in the second.";
@@ -65,9 +68,13 @@ fn range(of: Option<RangeType>, bounds: Option<Bounds<'_>>) -> Result<Value> {
 }
 
 /// The multirange of ranges that are in order and apart.
-pub(crate) fn multirange(of: RangeType, ranges: &[Bounds<'_>]) -> Result<Value> {
+///
+/// # Errors
+/// 54000 where it is too large, and those of [`Work::spend`].
+pub(crate) fn multirange(of: RangeType, ranges: &[Bounds<'_>], work: &Work<'_>) -> Result<Value> {
     let mut builder = SqlArrayBuilder::new(of.element());
     for (lower, upper) in ranges {
+        work.spend(RANGE_WORK)?;
         builder.push(SqlRange::new(*lower, *upper).value(of).as_ref());
         if builder.bytes() > VALUE_BYTES_MAX {
             return Err(too_large());
@@ -80,10 +87,18 @@ pub(crate) fn multirange(of: RangeType, ranges: &[Bounds<'_>]) -> Result<Value> 
 }
 
 /// Ranges in order and apart: those that overlap or touch become one.
-pub(crate) fn normal(of: RangeType, mut ranges: Vec<Bounds<'_>>) -> Vec<Bounds<'_>> {
-    ranges.sort_unstable();
-    let mut apart: Vec<Bounds<'_>> = Vec::with_capacity(ranges.len());
+///
+/// # Errors
+/// Those of [`Work::spend`].
+pub(crate) fn normal<'a>(
+    of: RangeType,
+    ranges: Vec<Bounds<'a>>,
+    work: &Work<'_>,
+) -> Result<Vec<Bounds<'a>>> {
+    let ranges = sorted(ranges, Ord::cmp, work)?;
+    let mut apart: Vec<Bounds<'a>> = Vec::with_capacity(ranges.len());
     for next in ranges {
+        work.spend(RANGE_WORK)?;
         match apart.last_mut() {
             Some(last) if overlaps_range(last, &next) || meet(of, &last.1, &next.0) => {
                 *last = spanning(*last, next);
@@ -91,7 +106,7 @@ pub(crate) fn normal(of: RangeType, mut ranges: Vec<Bounds<'_>>) -> Vec<Bounds<'
             _ => apart.push(next),
         }
     }
-    apart
+    Ok(apart)
 }
 
 /// From the lower of both beginnings to the upper of both ends.
@@ -123,7 +138,9 @@ fn union(call: &GenericCall<'_>) -> Result<Value> {
     let Some(of) = of else {
         return Ok(Value::Null);
     };
-    multirange(of, &normal(of, one.iter().chain(other.iter()).collect()))
+    let work = &Work::new(call.context);
+    let all = listed(one.iter().chain(other.iter()), work)?;
+    multirange(of, &normal(of, all, work)?, work)
 }
 
 /// What is left of a range before and behind another.
@@ -153,11 +170,14 @@ fn minus(call: &GenericCall<'_>) -> Result<Value> {
     let Some(of) = of else {
         return Ok(Value::Null);
     };
+    let work = &Work::new(call.context);
     let mut taken = other.iter().peekable();
     let mut left = Vec::new();
     for whole in one.iter() {
         let mut rest = Some(whole);
+        work.spend(RANGE_WORK)?;
         while let (Some(now), Some(next)) = (rest, taken.peek()) {
+            work.spend(RANGE_WORK)?;
             if next.1 < now.0 {
                 taken.next();
             } else if now.1 < next.0 {
@@ -170,7 +190,7 @@ fn minus(call: &GenericCall<'_>) -> Result<Value> {
         }
         left.extend(rest);
     }
-    multirange(of, &left)
+    multirange(of, &left, work)
 }
 
 fn range_intersect(call: &GenericCall<'_>) -> Result<Value> {
@@ -181,31 +201,50 @@ fn range_intersect(call: &GenericCall<'_>) -> Result<Value> {
 
 fn multirange_intersect(call: &GenericCall<'_>) -> Result<Value> {
     let (of, [one, other]) = both(call);
+    let work = &Work::new(call.context);
     match of {
-        Some(of) => multirange(of, &in_both(one, other)),
+        Some(of) => multirange(of, &in_both(one, other, work)?, work),
         None => Ok(Value::Null),
     }
 }
 
 /// What is in both, range by range.
-fn in_both<'a>(one: Ranges<'a>, other: Ranges<'a>) -> Vec<Bounds<'a>> {
+fn in_both<'a>(one: Ranges<'a>, other: Ranges<'a>, work: &Work<'_>) -> Result<Vec<Bounds<'a>>> {
     let mut found = Vec::new();
     let (mut ones, mut others) = (one.iter().peekable(), other.iter().peekable());
     while let (Some(one), Some(other)) = (ones.peek(), others.peek()) {
+        work.spend(RANGE_WORK)?;
         found.extend(common(one, other));
         match one.1 <= other.1 {
             true => ones.next(),
             false => others.next(),
         };
     }
-    found
+    Ok(found)
+}
+
+/// Bounds one after the other.
+fn listed<'a>(
+    ranges: impl Iterator<Item = Bounds<'a>>,
+    work: &Work<'_>,
+) -> Result<Vec<Bounds<'a>>> {
+    let ranges = ranges.map(|bounds| work.spend(RANGE_WORK).map(|()| bounds));
+    ranges.collect()
 }
 
 /// What is in both, a range or a multirange as the first is.
-pub(crate) fn intersect(of: RangeType, one: Ranges<'_>, other: Ranges<'_>) -> Result<Value> {
-    let found = in_both(one, other);
+///
+/// # Errors
+/// Those of [`multirange`].
+pub(crate) fn intersect(
+    of: RangeType,
+    one: Ranges<'_>,
+    other: Ranges<'_>,
+    work: &Work<'_>,
+) -> Result<Value> {
+    let found = in_both(one, other, work)?;
     match one {
         Ranges::One(_) => range(Some(of), found.first().copied()),
-        Ranges::Many(_) => multirange(of, &found),
+        Ranges::Many(_) => multirange(of, &found, work),
     }
 }

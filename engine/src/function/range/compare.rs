@@ -3,9 +3,12 @@
 use super::{BOOLEAN, Bounds, MULTIRANGE, RANGE, Ranges, SUBTYPE, canonical, range_type};
 use crate::error::Result;
 use crate::function::kernel::function;
-use crate::function::{GenericCall, Overload, Pattern};
+use crate::function::{GenericCall, Overload, Pattern, Work, comparison};
 use remora_storage::value::{RangeBound, RangeType};
 use remora_storage::{DataType, Value, ValueRef};
+
+/// The work of looking for a range among many.
+const SEARCH_WORK: usize = 512;
 
 /// An operator between ranges and multiranges, and the functions that it is: of two ranges, two multiranges, a range
 /// and a multirange, a multirange and a range.
@@ -48,7 +51,7 @@ pub(super) static CONTAINED: &[Overload] = between!(
         "multirange_contained_by_range"
     ],
     "Whether all of the first is in the second.",
-    |call| is(call, |one, other| contains(other, one))
+    |call| is(call, |one, other, work| contains(other, one, work))
 );
 
 pub(super) static OVERLAPS: &[Overload] = between!(
@@ -160,7 +163,7 @@ macro_rules! order {
     };
     (@one $name:literal, $of:ident, $returns:ident, $doc:literal, |$order:ident| $value:expr) => {
         Overload::generic($name, &[$of, $of], $returns, $doc, |call| {
-            let order = call.values[0].compare(call.values[1]);
+            let order = comparison::compare(call.values[0], call.values[1], call.context)?;
             Ok(order.map_or(Value::Null, |$order| $value))
         })
     };
@@ -177,9 +180,12 @@ pub(super) static ORDER: &[Overload] = order!(
     ["range_ge", "multirange_ge"] "Greater or equal.", is_ge;
 );
 
-fn is(call: &GenericCall<'_>, test: fn(Ranges<'_>, Ranges<'_>) -> bool) -> Result<Value> {
+fn is(
+    call: &GenericCall<'_>,
+    test: fn(Ranges<'_>, Ranges<'_>, &Work<'_>) -> Result<bool>,
+) -> Result<Value> {
     let [one, other] = [0, 1].map(|at| Ranges::of(call.values[at]));
-    Ok(Value::Boolean(test(one, other)))
+    test(one, other, &Work::new(call.context)).map(Value::Boolean)
 }
 
 /// Something of where both begin and end; false where one of them has no values.
@@ -198,24 +204,30 @@ pub(super) fn overlaps_range(one: &Bounds<'_>, other: &Bounds<'_>) -> bool {
     one.0 <= other.1 && other.0 <= one.1
 }
 
-fn contains(whole: Ranges<'_>, part: Ranges<'_>) -> bool {
-    let is_in = |part: Bounds<'_>| {
+fn contains(whole: Ranges<'_>, part: Ranges<'_>, work: &Work<'_>) -> Result<bool> {
+    for part in part.iter() {
+        work.spend(SEARCH_WORK)?;
         let found = whole.reaching(&part.1);
-        found.is_some_and(|found| contains_range(&found, &part))
-    };
-    part.iter().all(is_in)
+        if !found.is_some_and(|found| contains_range(&found, &part)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
-fn overlap(one: Ranges<'_>, other: Ranges<'_>) -> bool {
+fn overlap(one: Ranges<'_>, other: Ranges<'_>, work: &Work<'_>) -> Result<bool> {
     let (few, many) = match one.len() <= other.len() {
         true => (one, other),
         false => (other, one),
     };
-    let meets = |part: Bounds<'_>| {
+    for part in few.iter() {
+        work.spend(SEARCH_WORK)?;
         let found = many.reaching(&part.0);
-        found.is_some_and(|found| overlaps_range(&found, &part))
-    };
-    few.iter().any(meets)
+        if found.is_some_and(|found| overlaps_range(&found, &part)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn has(ranges: Ranges<'_>, value: ValueRef<'_>) -> bool {

@@ -1,10 +1,11 @@
 //! The functions and operators over regular expressions. Positions count characters, from 1.
 
-use super::{Flags, Groups, Regex, compiled, parts, similar};
-use crate::error::{Error, Result, state};
+use super::matches::{Matches, single, whole};
+use super::{Flags, Groups, compiled, parts, similar};
+use crate::error::{Error, Result};
 use crate::function::kernel::function;
 use crate::function::native::{Integer, SqlType, Text};
-use crate::function::{EvalContext, Overload, string};
+use crate::function::{EvalContext, Overload, Work};
 use remora_storage::{Value, ValueRef};
 use std::ops::Range;
 
@@ -21,70 +22,9 @@ const ANY_CASE: Flags = Flags {
     ..PLAIN
 };
 
-fn matches(text: &str, pattern: &str, flags: Flags) -> Result<bool> {
-    compiled(pattern, flags)?.is_match(text)
-}
-
-/// Letters of a function that looks at one match only.
-pub(super) fn single(letters: &str, function: &str) -> Result<Flags> {
-    let flags = Flags::parse(letters)?;
-    match flags.global {
-        false => Ok(flags),
-        true => {
-            let message = format!("{function}() does not support the \"global\" option");
-            Err(Error::new(state::INVALID_PARAMETER_VALUE, message))
-        }
-    }
-}
-
-/// A walk over the matches of a text.
-pub(super) struct Matches<'a> {
-    regex: &'a Regex,
-    text: &'a str,
-    /// Where the next one is looked for; `None` behind the end.
-    from: Option<usize>,
-}
-
-impl<'a> Matches<'a> {
-    /// From a character on.
-    pub(super) fn from(regex: &'a Regex, text: &'a str, start: i32) -> Self {
-        let from = match start {
-            1 => Some(0),
-            _ => text
-                .char_indices()
-                .map(|(at, _)| at)
-                .chain([text.len()])
-                .nth(start as usize - 1),
-        };
-        Self { regex, text, from }
-    }
-}
-
-impl Iterator for Matches<'_> {
-    type Item = Result<Groups>;
-
-    fn next(&mut self) -> Option<Result<Groups>> {
-        let groups = match self.regex.find(self.text, self.from?) {
-            Ok(groups) => groups,
-            Err(error) => {
-                self.from = None;
-                return Some(Err(error));
-            }
-        };
-        self.from = groups.as_ref().and_then(whole).and_then(|found| {
-            let next = self.text[found.end..].chars().next();
-            match (found.is_empty(), next) {
-                (false, _) => Some(found.end),
-                (true, Some(c)) => Some(found.end + c.len_utf8()),
-                (true, None) => None,
-            }
-        });
-        groups.map(Ok)
-    }
-}
-
-fn whole(groups: &Groups) -> Option<Range<usize>> {
-    groups.first().cloned().flatten()
+fn matches(context: &EvalContext, text: &str, pattern: &str, flags: Flags) -> Result<bool> {
+    let work = Work::new(context);
+    compiled(pattern, flags)?.over(text, &work).is_match()
 }
 
 fn check(name: &str, value: i32, least: i32) -> Result<()> {
@@ -121,12 +61,22 @@ impl<'a> Call<'a> {
     }
 
     /// The `n`th match from `start` on.
-    fn find(&self, n: i32, start: i32, flags: Flags) -> Result<Option<Groups>> {
+    fn find(
+        &self,
+        n: i32,
+        start: i32,
+        flags: Flags,
+        context: &EvalContext,
+    ) -> Result<Option<Groups>> {
         let regex = compiled(self.text(1), flags)?;
-        let text = self.text(0);
-        Matches::from(&regex, text, start)
-            .nth(n as usize - 1)
-            .transpose()
+        let work = Work::new(context);
+        let mut matches = Matches::from(regex.over(self.text(0), &work), start);
+        for _ in 1..n {
+            if matches.next().transpose()?.is_none() {
+                return Ok(None);
+            }
+        }
+        matches.next().transpose()
     }
 }
 
@@ -140,8 +90,8 @@ fn regexp_count(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Val
     let start = call.number(2, "start", 1, 1)?;
     let regex = compiled(call.text(1), single(call.text(3), "regexp_count")?)?;
     let mut count = 0;
-    for found in Matches::from(&regex, call.text(0), start) {
-        context.check()?;
+    let work = Work::new(context);
+    for found in Matches::from(regex.over(call.text(0), &work), start) {
         found?;
         count += 1;
     }
@@ -149,7 +99,7 @@ fn regexp_count(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Val
 }
 
 /// `(text, pattern, start, n, endoption, flags, subexpr)`
-fn regexp_instr(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+fn regexp_instr(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
     let call = Call { arguments };
     let start = call.number(2, "start", 1, 1)?;
     let n = call.number(3, "n", 1, 1)?;
@@ -159,7 +109,7 @@ fn regexp_instr(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
     }
     let flags = single(call.text(5), "regexp_instr")?;
     let group = call.number(6, "subexpr", 0, 0)?;
-    let found = part(call.find(n, start, flags)?, group);
+    let found = part(call.find(n, start, flags, context)?, group);
     Ok(Value::Integer(found.map_or(0, |found| {
         let place = if at_end == 1 { found.end } else { found.start };
         call.text(0)[..place].chars().count() as i32 + 1
@@ -167,36 +117,38 @@ fn regexp_instr(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
 }
 
 /// `(text, pattern, start, n, flags, subexpr)`
-fn regexp_substr(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+fn regexp_substr(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
     let call = Call { arguments };
     let start = call.number(2, "start", 1, 1)?;
     let n = call.number(3, "n", 1, 1)?;
     let flags = single(call.text(4), "regexp_substr")?;
     let group = call.number(5, "subexpr", 0, 0)?;
-    let found = part(call.find(n, start, flags)?, group);
+    let found = part(call.find(n, start, flags, context)?, group);
     Ok(found.map_or(Value::Null, |found| {
         Value::Text(call.text(0)[found].to_owned())
     }))
 }
 
 /// `substring(text FROM pattern)`: its first group, or all of the match.
-fn substring(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+fn substring(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
     let call = Call { arguments };
-    first_part(call.text(0), call.text(1))
+    first_part(call.text(0), call.text(1), context)
 }
 
-fn first_part(text: &str, pattern: &str) -> Result<Value> {
+fn first_part(text: &str, pattern: &str, context: &EvalContext) -> Result<Value> {
     let regex = compiled(pattern, PLAIN)?;
     let group = i32::from(regex.group_count() > 0);
-    let found = part(regex.find(text, 0)?, group);
+    let work = Work::new(context);
+    let found = part(regex.over(text, &work).find(0)?, group);
     Ok(found.map_or(Value::Null, |found| Value::Text(text[found].to_owned())))
 }
 
 /// `substring(text FROM pattern FOR escape)`, of SQL's patterns.
-fn substring_similar(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+fn substring_similar(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
     let call = Call { arguments };
     let escape = similar::escape_character(call.text(2))?;
-    first_part(call.text(0), &similar::to_regex(call.text(1), escape)?)
+    let pattern = similar::to_regex(call.text(1), escape)?;
+    first_part(call.text(0), &pattern, context)
 }
 
 /// `(text, pattern, replacement, flags)` and `(text, pattern, replacement, start, n, flags)`
@@ -240,16 +192,16 @@ fn replace(
     let regex = compiled(call.text(1), flags)?;
     let mut out = String::with_capacity(text.len());
     let mut copied = 0;
-    for (number, groups) in (1_i32..).zip(Matches::from(&regex, text, start)) {
-        context.check()?;
+    let work = Work::new(context);
+    for (number, groups) in (1_i32..).zip(Matches::from(regex.over(text, &work), start)) {
         let groups = groups?;
         if n > 0 && number < n {
             continue;
         }
         let Some(found) = whole(&groups) else { break };
         out.push_str(&text[copied..found.start]);
-        push_replacement(&mut out, replacement, text, &groups);
-        string::check_size(Some(out.len()))?;
+        push_replacement(&mut out, replacement, text, &groups, &work)?;
+        work.reach(out.len())?;
         copied = found.end;
         if n > 0 {
             break;
@@ -259,10 +211,21 @@ fn replace(
     Ok(Value::Text(out))
 }
 
+/// The work of what a backslash stands for, beside that over its bytes.
+const ESCAPE_WORK: usize = 16;
+
 /// `\1` is a group, `\&` the whole match, `\\` a backslash.
-fn push_replacement(out: &mut String, replacement: &str, text: &str, groups: &Groups) {
+fn push_replacement(
+    out: &mut String,
+    replacement: &str,
+    text: &str,
+    groups: &Groups,
+    work: &Work<'_>,
+) -> Result<()> {
     let mut rest = replacement;
     while let Some(at) = rest.find('\\') {
+        work.spend(at + ESCAPE_WORK)?;
+        work.reach(out.len() + at)?;
         out.push_str(&rest[..at]);
         let escaped = rest[at + 1..].chars().next();
         let group = match escaped {
@@ -280,7 +243,9 @@ fn push_replacement(out: &mut String, replacement: &str, text: &str, groups: &Gr
             rest = &rest[at + 1 + usize::from(escaped == Some('\\'))..];
         }
     }
+    work.reach(out.len() + rest.len())?;
     out.push_str(rest);
+    Ok(())
 }
 
 fn similar_escape(pattern: &str, escape: &str) -> Result<String> {
@@ -288,14 +253,14 @@ fn similar_escape(pattern: &str, escape: &str) -> Result<String> {
 }
 
 static OPERATORS: &[Overload] = &[
-    function!("~"(Text, Text) -> Boolean, "Whether a regular expression matches.",
-        |s: &str, p: &str| matches(s, p, PLAIN)),
-    function!("~*"(Text, Text) -> Boolean, "Whether one matches, upper and lower case alike.",
-        |s: &str, p: &str| matches(s, p, ANY_CASE)),
-    function!("!~"(Text, Text) -> Boolean, "Whether no regular expression matches.",
-        |s: &str, p: &str| matches(s, p, PLAIN).map(|found| !found)),
-    function!("!~*"(Text, Text) -> Boolean, "Whether none matches, upper and lower case alike.",
-        |s: &str, p: &str| matches(s, p, ANY_CASE).map(|found| !found)),
+    function!(patient "~"(Text, Text) -> Boolean, "Whether a regular expression matches.",
+        |c: &EvalContext, s: &str, p: &str| matches(c, s, p, PLAIN)),
+    function!(patient "~*"(Text, Text) -> Boolean, "Whether one matches, upper and lower case alike.",
+        |c: &EvalContext, s: &str, p: &str| matches(c, s, p, ANY_CASE)),
+    function!(patient "!~"(Text, Text) -> Boolean, "Whether no regular expression matches.",
+        |c: &EvalContext, s: &str, p: &str| matches(c, s, p, PLAIN).map(|found| !found)),
+    function!(patient "!~*"(Text, Text) -> Boolean, "Whether none matches, upper and lower case alike.",
+        |c: &EvalContext, s: &str, p: &str| matches(c, s, p, ANY_CASE).map(|found| !found)),
     function!("similar_to_escape"(Text) -> Text, "SQL's pattern as a regular expression.",
         |pattern: &str| similar::to_regex(pattern, Some('\\'))),
     function!("similar_to_escape"(Text, Text) -> Text, "SQL's pattern as a regular expression.",
@@ -303,10 +268,10 @@ static OPERATORS: &[Overload] = &[
 ];
 
 static SINGLE: &[Overload] = &[
-    function!("regexp_like"(Text, Text) -> Boolean, "Whether it matches.",
-        |s: &str, p: &str| matches(s, p, PLAIN)),
-    function!("regexp_like"(Text, Text, Text) -> Boolean, "Whether it matches.",
-        |s: &str, p: &str, letters: &str| matches(s, p, single(letters, "regexp_like")?)),
+    function!(patient "regexp_like"(Text, Text) -> Boolean, "Whether it matches.",
+        |c: &EvalContext, s: &str, p: &str| matches(c, s, p, PLAIN)),
+    function!(patient "regexp_like"(Text, Text, Text) -> Boolean, "Whether it matches.",
+        |c: &EvalContext, s: &str, p: &str, letters: &str| matches(c, s, p, single(letters, "regexp_like")?)),
     function!(strict row "substring"(Text, Text) -> Text, "The part that matches.", substring),
     function!(strict row "substring"(Text, Text, Text) -> Text, "The part that matches.",
         substring_similar),

@@ -15,30 +15,42 @@
 
 mod backtracking;
 mod functions;
+mod lazy_dfa;
+mod match_end;
+mod matches;
 mod parts;
 mod prefix;
 mod similar;
+mod simulation;
 mod syntax;
 
 pub(super) use functions::FUNCTIONS;
 pub(super) use parts::{all_groups, split_parts};
 pub(crate) use prefix::prefix;
 
+use super::Work;
 use crate::error::{Error, Result};
 use backtracking::Backtracking;
-use regex_automata::nfa::thompson::pikevm::{self, PikeVM};
-use regex_automata::nfa::thompson::{self, WhichCaptures};
-use regex_automata::util::captures::Captures;
+use lazy_dfa::Told;
+use match_end::Extent;
+use regex_automata::nfa::thompson::WhichCaptures;
 use regex_automata::util::syntax::Config as SyntaxConfig;
-use regex_automata::{Anchored, Input, MatchKind, PatternID, meta};
+use regex_automata::{Input, meta};
 use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
 
-/// Compiled patterns that a thread keeps.
+/// Compiled patterns that a thread keeps, and what they may take together.
 const KEPT: usize = 16;
+const KEPT_BYTES: usize = 2 << 20;
+/// The longest pattern: what it takes while it is compiled is some hundred times as much, and nothing interrupts that.
+const PATTERN_BYTES_MAX: usize = 64 << 10;
 /// What one automaton may take. PostgreSQL has such a limit, too.
 const AUTOMATON_BYTES_MAX: usize = 4 << 20;
+/// The longest text that is searched in one go by what takes long.
+const SHORT_BYTES_MAX: usize = 4 << 10;
+/// A text that is longer is not searched in one go at all.
+const LONG_BYTES: usize = 256 << 10;
 /// How deep brackets may nest.
 const NESTING_MAX: u32 = 200;
 
@@ -108,7 +120,12 @@ fn invalid(why: &str) -> Error {
 ///
 /// # Errors
 /// As [`compiled`].
-pub(super) fn like_regex(text: &str, pattern: &str, letters: &str) -> Result<bool> {
+pub(super) fn like_regex(
+    text: &str,
+    pattern: &str,
+    letters: &str,
+    work: &Work<'_>,
+) -> Result<bool> {
     let has = |letter| letters.contains(letter);
     let flags = Flags {
         ignore_case: has('i'),
@@ -118,7 +135,7 @@ pub(super) fn like_regex(text: &str, pattern: &str, letters: &str) -> Result<boo
         expanded: false,
         global: false,
     };
-    compiled(pattern, flags)?.is_match(text)
+    compiled(pattern, flags)?.over(text, work).is_match()
 }
 
 /// A compiled pattern.
@@ -136,28 +153,33 @@ impl Regex {
         })
     }
 
-    /// # Errors
-    /// 54001 where there is too much to try; and so with the others.
-    fn is_match(&self, text: &str) -> Result<bool> {
-        match self {
-            Self::Linear(regex) => Ok(regex.search.is_match(text)),
-            Self::Backtracking(regex) => regex.is_match(text),
-        }
-    }
-
-    /// The first match that begins at `from` or later.
-    fn find(&self, text: &str, from: usize) -> Result<Option<Groups>> {
-        match self {
-            Self::Linear(regex) => Ok(regex.find(text, from)),
-            Self::Backtracking(regex) => regex.find(text, from),
+    /// A search for matches in a text.
+    fn over<'a>(&'a self, text: &'a str, work: &'a Work<'a>) -> Search<'a> {
+        let simulated = match self {
+            Self::Linear(regex) => regex.is_slow_over(text),
+            Self::Backtracking(_) => false,
+        };
+        Search {
+            regex: self,
+            text,
+            simulated,
+            work,
         }
     }
 
     /// Groups that the pattern has.
     fn group_count(&self) -> usize {
         match self {
-            Self::Linear(regex) => regex.group_count(),
+            Self::Linear(regex) => regex.extent.simulation().group_count(),
             Self::Backtracking(regex) => regex.group_count(),
+        }
+    }
+
+    /// Bytes that it takes, with what its searches have left.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Linear(regex) => regex.bytes(),
+            Self::Backtracking(regex) => regex.bytes(),
         }
     }
 }
@@ -166,10 +188,9 @@ impl Regex {
 struct Linear {
     /// Finds where a match begins, and whether there is any.
     search: meta::Regex,
+    search_cache: RefCell<meta::Cache>,
     /// Finds where one ends that begins at a place.
-    extent: PikeVM,
-    cache: RefCell<pikevm::Cache>,
-    prefers_short: bool,
+    extent: Extent,
 }
 
 /// Where a match and its groups are; the first is the whole.
@@ -177,7 +198,6 @@ type Groups = Vec<Option<Range<usize>>>;
 
 impl Linear {
     fn new(translated: &syntax::Translated) -> Result<Self> {
-        let too_complex = || invalid("regular expression is too complex");
         let config = SyntaxConfig::new().nest_limit(NESTING_MAX);
         let search = meta::Regex::builder()
             .syntax(config)
@@ -189,67 +209,136 @@ impl Linear {
                     .hybrid_cache_capacity(AUTOMATON_BYTES_MAX),
             )
             .build(&translated.pattern)
-            .map_err(|_| too_complex())?;
-        let extent = PikeVM::builder()
-            .syntax(config)
-            .thompson(thompson::Config::new().nfa_size_limit(Some(AUTOMATON_BYTES_MAX)))
-            .configure(pikevm::Config::new().match_kind(MatchKind::All))
-            .build(&translated.pattern)
-            .map_err(|_| too_complex())?;
-        let cache = RefCell::new(extent.create_cache());
+            .map_err(|_| invalid("regular expression is too complex"))?;
+        let extent = Extent::new(&translated.pattern, config, translated.prefers_short)?;
         Ok(Self {
+            search_cache: RefCell::new(search.create_cache()),
             search,
             extent,
-            cache,
-            prefers_short: translated.prefers_short,
         })
     }
 
-    /// The first match that begins at `from` or later.
-    fn find(&self, text: &str, from: usize) -> Option<Groups> {
-        let found = self.search.find(Input::new(text).range(from..))?;
-        let mut captures = self.extent.create_captures();
-        let cache = &mut *self.cache.borrow_mut();
-        let mut here = Input::new(text)
-            .range(found.start()..)
-            .anchored(Anchored::Yes);
-        if self.prefers_short {
-            let shortest = here.clone().earliest(true);
-            self.extent.search(cache, &shortest, &mut captures);
-            let end = captures.get_match()?.end();
-            here = here.range(found.start()..end);
+    fn bytes(&self) -> usize {
+        self.search.memory_usage() + self.search_cache.borrow().memory_usage() + self.extent.bytes()
+    }
+
+    /// Where the first match begins that begins at `from` or later; any place where one ends, if `any` will do.
+    fn start(&self, text: &str, from: usize, any: bool, work: &Work<'_>) -> Result<Option<usize>> {
+        if text.len() - from > LONG_BYTES
+            && let Some(lazy) = self.extent.lazy()
+            // The crate has literals within a match and at its end, too, and is faster with these.
+            && (lazy.is_accelerated() || !self.search.is_accelerated())
+        {
+            match lazy.start(text, from, any, work)? {
+                Told::At(at) => return Ok(Some(at)),
+                Told::Nowhere => return Ok(None),
+                Told::Nothing => {}
+            }
         }
-        self.extent.search(cache, &here, &mut captures);
-        groups(&captures)
+        let input = Input::new(text).range(from..).earliest(any);
+        let cache = &mut *self.search_cache.borrow_mut();
+        Ok(match any {
+            true => self
+                .search
+                .search_half_with(cache, &input)
+                .map(|half| half.offset()),
+            false => self
+                .search
+                .search_with(cache, &input)
+                .map(|found| found.start()),
+        })
     }
 
-    fn group_count(&self) -> usize {
-        self.extent
-            .get_nfa()
-            .group_info()
-            .group_len(PatternID::ZERO)
-            - 1
+    /// Whether the crate has no fast search: over word boundaries in a long text that has letters beside ASCII's.
+    fn is_slow_over(&self, text: &str) -> bool {
+        let looks = self.extent.simulation().nfa().look_set_any();
+        text.len() > SHORT_BYTES_MAX && looks.contains_word_unicode() && !text.is_ascii()
     }
 }
 
-fn groups(captures: &Captures) -> Option<Groups> {
-    captures.is_match().then(|| {
-        captures
-            .iter()
-            .map(|span| span.map(|span| span.start..span.end))
-            .collect()
-    })
+/// A text in which matches are looked for.
+struct Search<'a> {
+    regex: &'a Regex,
+    text: &'a str,
+    /// By a simulation.
+    simulated: bool,
+    work: &'a Work<'a>,
 }
+
+/// The work of a search beside that for each byte.
+const SEARCH_WORK: usize = 64;
+
+impl Search<'_> {
+    /// Whether there is a match.
+    ///
+    /// # Errors
+    /// 54001 where there is too much to try, and those of the work; and so with [`Self::find`].
+    fn is_match(&self) -> Result<bool> {
+        match self.regex {
+            Regex::Linear(regex) if !self.simulated => {
+                self.work.spend(self.text.len())?;
+                Ok(regex.start(self.text, 0, true, self.work)?.is_some())
+            }
+            _ => Ok(self.find(0)?.is_some()),
+        }
+    }
+
+    /// The first match that begins at `from` or later.
+    fn find(&self, from: usize) -> Result<Option<Groups>> {
+        let regex = match self.regex {
+            Regex::Linear(regex) => regex,
+            Regex::Backtracking(regex) => return regex.find(self.text, from, self.work),
+        };
+        let start = match self.simulated {
+            true => regex.extent.simulated_start(self.text, from, self.work)?,
+            false => regex.start(self.text, from, false, self.work)?,
+        };
+        let found = match start {
+            Some(start) => regex.extent.find(self.text, start, self.work)?,
+            None => None,
+        };
+        let end = found.as_ref().and_then(matches::whole);
+        let end = end.map_or(self.text.len(), |whole| whole.end);
+        self.work.spend(SEARCH_WORK + end - from)?;
+        Ok(found)
+    }
+}
+
+/// 54000 where a pattern is too long.
+fn check_length(pattern: &str) -> Result<()> {
+    match pattern.len() <= PATTERN_BYTES_MAX {
+        true => Ok(()),
+        false => Err(sql_error!(
+            PROGRAM_LIMIT_EXCEEDED,
+            "regular expression is too long: {} bytes of at most {PATTERN_BYTES_MAX}",
+            pattern.len()
+        )),
+    }
+}
+
+/// Forgets the oldest patterns where there are too many or they take too much; the newest stays.
+fn forget_old(kept: &mut Vec<Kept>) {
+    let mut bytes = 0;
+    let fits = |(_, _, regex): &&Kept| {
+        bytes += regex.bytes();
+        bytes <= KEPT_BYTES
+    };
+    let recent = kept.iter().rev().take(KEPT).take_while(fits).count();
+    kept.drain(..kept.len() - recent.max(1));
+}
+
+/// A pattern, its flags, and what it was compiled to.
+type Kept = (String, Flags, Rc<Regex>);
 
 thread_local! {
     /// The patterns that this thread has compiled last, the newest at the end.
-    static COMPILED: RefCell<Vec<(String, Flags, Rc<Regex>)>> = const { RefCell::new(Vec::new()) };
+    static COMPILED: RefCell<Vec<Kept>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The pattern, compiled.
 ///
 /// # Errors
-/// 2201B
+/// 2201B; 54000 where the pattern is too long.
 fn compiled(pattern: &str, flags: Flags) -> Result<Rc<Regex>> {
     let flags = Flags {
         global: false,
@@ -262,11 +351,10 @@ fn compiled(pattern: &str, flags: Flags) -> Result<Rc<Regex>> {
         if let Some(at) = known {
             kept[at..].rotate_left(1);
         } else {
+            check_length(pattern)?;
             let regex = Rc::new(Regex::new(pattern, flags)?);
-            if kept.len() >= KEPT {
-                kept.remove(0);
-            }
             kept.push((pattern.to_owned(), flags, regex));
+            forget_old(kept);
         }
         Ok(Rc::clone(&kept[kept.len() - 1].2))
     })

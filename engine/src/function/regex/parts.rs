@@ -1,11 +1,11 @@
 //! What regular expressions cut out of texts: the groups of matches, and what stands between matches.
 
-use super::functions::{Matches, single};
+use super::matches::{Matches, single};
 use super::{Flags, Groups, compiled};
 use crate::error::Result;
 use crate::function::array::{PARTS_MAX, TEXT, TEXTS, builder_of, push, too_large};
 use crate::function::kernel::function;
-use crate::function::{EvalContext, GenericCall, Overload};
+use crate::function::{EvalContext, GenericCall, Overload, Work};
 use remora_storage::limits::VALUE_BYTES_MAX;
 use remora_storage::value::{ElementType, SqlArrayBuilder};
 use remora_storage::{DataType, Value, ValueRef};
@@ -52,7 +52,8 @@ fn first_groups(call: &GenericCall<'_>) -> Result<Value> {
     let (text, pattern) = (text_at(call.values, 0), text_at(call.values, 1));
     let flags = single(text_at(call.values, 2), "regexp_match")
         .map_err(|error| error.with_hint("Use the regexp_matches function instead."))?;
-    let found = Matches::from(&*compiled(pattern, flags)?, text, 1)
+    let (regex, work) = (compiled(pattern, flags)?, Work::new(call.context));
+    let found = Matches::from(regex.over(text, &work), 1)
         .next()
         .transpose()?;
     Ok(found.map_or(Value::Null, |groups| groups_of(text, &groups)))
@@ -68,13 +69,14 @@ pub(in crate::function) fn all_groups(
     let flags = Flags::parse(letters)?;
     let regex = compiled(pattern, flags)?;
     let (mut found, mut bytes) = (Vec::new(), 0);
-    for groups in Matches::from(&regex, text, 1) {
-        context.check()?;
+    let work = Work::new(context);
+    for groups in Matches::from(regex.over(text, &work), 1) {
         let groups = groups_of(text, &groups?);
         bytes += size_of::<Value>() + groups.as_ref().bytes().map_or(0, <[u8]>::len);
         if bytes > VALUE_BYTES_MAX {
             return Err(too_large());
         }
+        work.reach(bytes)?;
         found.push(groups);
         if !flags.global {
             break;
@@ -95,8 +97,8 @@ pub(in crate::function) fn split_parts(
     let regex = compiled(pattern, single(letters, function)?)?;
     let mut parts = Vec::new();
     let (mut start, mut last_end) = (0, 0);
-    for groups in Matches::from(&regex, text, 1) {
-        context.check()?;
+    let work = Work::new(context);
+    for groups in Matches::from(regex.over(text, &work), 1) {
         let Some(found) = groups?.first().cloned().flatten() else {
             break;
         };
@@ -104,6 +106,7 @@ pub(in crate::function) fn split_parts(
             if parts.len() == PARTS_MAX {
                 return Err(too_large());
             }
+            work.reach(parts.len() * size_of::<Range<usize>>())?;
             parts.push(start..found.start);
             start = found.end;
         }
@@ -117,6 +120,7 @@ fn split(call: &GenericCall<'_>) -> Result<Value> {
     let text = text_at(call.values, 0);
     let (pattern, letters) = (text_at(call.values, 1), text_at(call.values, 2));
     let mut builder = builder_of(call.returns)?;
+    let work = Work::new(call.context);
     for part in split_parts(
         text,
         pattern,
@@ -124,7 +128,7 @@ fn split(call: &GenericCall<'_>) -> Result<Value> {
         "regexp_split_to_array",
         call.context,
     )? {
-        push(&mut builder, ValueRef::Text(&text[part]))?;
+        push(&mut builder, ValueRef::Text(&text[part]), &work)?;
     }
     Ok(builder.finish_list())
 }

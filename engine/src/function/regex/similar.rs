@@ -6,8 +6,9 @@ use crate::error::{Error, Result};
 /// twice before a quotation mark it divides the pattern in three, of which `substring` gives the middle.
 ///
 /// # Errors
-/// 22019, 2200C.
+/// 22019, 2200C; 54000 where it is too long.
 pub(super) fn to_regex(pattern: &str, escape: Option<char>) -> Result<String> {
+    super::check_length(pattern)?;
     let mut out = String::from("^(?:");
     let mut escaped = false;
     let mut in_brackets = false;

@@ -14,7 +14,7 @@ pub(super) const FUNCTIONS: &[TableFunction] = &[TableFunction {
     columns: &[],
     generic: None,
     strict: true,
-    start: |_| Ok(Box::new(Channels(None))),
+    start: |_, _| Ok(Box::new(Channels(None))),
     doc: "The channels that the session listens to",
 }];
 

@@ -2,13 +2,15 @@
 
 use super::super::array::{PARTS_MAX, TEXTS, parts, too_large};
 use super::super::regex::{all_groups, split_parts};
-use super::super::{EvalContext, Generic, Pattern};
-use super::{TableFunction, TableRows};
+use super::super::{EvalContext, Generic, Pattern, Work};
+use super::{StartRows, TableFunction, TableRows};
 use crate::error::Result;
 use remora_storage::value::{ColumnBuilder, Dimension, SqlArray};
 use remora_storage::{DataType, Value, ValueRef};
 use std::ops::Range;
 
+/// The work of a part beside that over its bytes.
+const PART_WORK: usize = 32;
 const INTEGER: Pattern = Pattern::Is(DataType::Integer);
 const TEXT: DataType = DataType::Text;
 const TEXT_IS: Pattern = Pattern::Is(TEXT);
@@ -17,7 +19,7 @@ const fn generic(
     name: &'static str,
     arguments: &'static [Pattern],
     returns: Pattern,
-    start: fn(&[Value]) -> Result<Box<dyn TableRows>>,
+    start: StartRows,
     doc: &'static str,
 ) -> TableFunction {
     TableFunction {
@@ -36,7 +38,7 @@ const fn generic(
 const fn of_text(
     name: &'static str,
     arguments: &'static [DataType],
-    start: fn(&[Value]) -> Result<Box<dyn TableRows>>,
+    start: StartRows,
     doc: &'static str,
 ) -> TableFunction {
     TableFunction {
@@ -151,7 +153,7 @@ fn array_of(value: &Value) -> SqlArray<'_> {
     value.as_array().or(value.as_ranges()).unwrap_or_default()
 }
 
-fn unnest(arguments: &[Value]) -> Result<Box<dyn TableRows>> {
+fn unnest(arguments: &[Value], _: &EvalContext) -> Result<Box<dyn TableRows>> {
     Ok(Box::new(Elements {
         rest: 0..array_of(&arguments[0]).len(),
         array: arguments[0].clone(),
@@ -178,7 +180,7 @@ struct Subscripts {
     reverse: bool,
 }
 
-fn subscripts(arguments: &[Value]) -> Result<Box<dyn TableRows>> {
+fn subscripts(arguments: &[Value], _: &EvalContext) -> Result<Box<dyn TableRows>> {
     let number = match arguments[1] {
         Value::Integer(number) => usize::try_from(number).ok(),
         _ => None,
@@ -224,10 +226,12 @@ fn text_at(arguments: &[Value], at: usize) -> Option<&str> {
     }
 }
 
-fn split(arguments: &[Value]) -> Result<Box<dyn TableRows>> {
+fn split(arguments: &[Value], context: &EvalContext) -> Result<Box<dyn TableRows>> {
     let whole = text_at(arguments, 0).unwrap_or_default();
     let mut rest = Vec::new();
-    parts(whole, text_at(arguments, 1), |part| {
+    let work = Work::new(context);
+    parts(whole, text_at(arguments, 1), &work, |part| {
+        work.spend(PART_WORK + part.len())?;
         let start = part.as_ptr() as usize - whole.as_ptr() as usize;
         if rest.len() == PARTS_MAX {
             return Err(too_large());
@@ -242,10 +246,9 @@ fn split(arguments: &[Value]) -> Result<Box<dyn TableRows>> {
     }))
 }
 
-fn split_by_pattern(arguments: &[Value]) -> Result<Box<dyn TableRows>> {
+fn split_by_pattern(arguments: &[Value], context: &EvalContext) -> Result<Box<dyn TableRows>> {
     let text = |at| text_at(arguments, at).unwrap_or_default();
-    let context = EvalContext::default();
-    let parts = split_parts(text(0), text(1), text(2), "regexp_split_to_table", &context)?;
+    let parts = split_parts(text(0), text(1), text(2), "regexp_split_to_table", context)?;
     Ok(Box::new(Parts {
         text: text(0).to_owned(),
         rest: parts.into_iter().rev().map(Some).collect(),
@@ -270,9 +273,9 @@ impl TableRows for Parts {
 #[derive(Debug)]
 struct Values(Vec<Value>);
 
-fn matches(arguments: &[Value]) -> Result<Box<dyn TableRows>> {
+fn matches(arguments: &[Value], context: &EvalContext) -> Result<Box<dyn TableRows>> {
     let text = |at| text_at(arguments, at).unwrap_or_default();
-    let mut found = all_groups(text(0), text(1), text(2), &EvalContext::default())?;
+    let mut found = all_groups(text(0), text(1), text(2), context)?;
     found.reverse();
     Ok(Box::new(Values(found)))
 }

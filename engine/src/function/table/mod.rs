@@ -17,6 +17,9 @@ use remora_storage::{DataType, Value};
 use std::fmt;
 use std::sync::Arc;
 
+/// Starts a call of a table function.
+pub(crate) type StartRows = fn(&[Value], &EvalContext) -> Result<Box<dyn TableRows>>;
+
 /// One table function for one list of argument types.
 pub(crate) struct TableFunction {
     /// Its name, lower case.
@@ -32,7 +35,7 @@ pub(crate) struct TableFunction {
     /// Whether a NULL argument gives no rows without a call.
     pub strict: bool,
     /// Starts a call.
-    pub start: fn(&[Value]) -> Result<Box<dyn TableRows>>,
+    pub start: StartRows,
     /// One line for the manual.
     pub doc: &'static str,
 }
@@ -84,9 +87,13 @@ impl TableCallee {
     ///
     /// # Errors
     /// Those of the function.
-    pub(crate) fn start(&self, arguments: &[Value]) -> Result<Box<dyn TableRows>> {
+    pub(crate) fn start(
+        &self,
+        arguments: &[Value],
+        context: &EvalContext,
+    ) -> Result<Box<dyn TableRows>> {
         match self {
-            Self::System(function) => (function.start)(arguments),
+            Self::System(function) => (function.start)(arguments, context),
             Self::Host(function) => function.start(arguments),
         }
     }

@@ -4,7 +4,7 @@
 use super::super::EvalContext;
 use super::super::text::Zone;
 use super::super::{decimal, moment};
-use super::{TableFunction, TableRows};
+use super::{StartRows, TableFunction, TableRows};
 use crate::error::{Error, Result, state};
 use remora_storage::value::ColumnBuilder;
 use remora_storage::value::NumericKind;
@@ -14,10 +14,7 @@ use std::fmt::Debug;
 
 const DOC: &str = "Values from start to stop, a step apart";
 
-const fn of(
-    arguments: &'static [DataType],
-    start: fn(&[Value]) -> Result<Box<dyn TableRows>>,
-) -> TableFunction {
+const fn of(arguments: &'static [DataType], start: StartRows) -> TableFunction {
     TableFunction {
         name: "generate_series",
         arguments,
@@ -88,7 +85,7 @@ struct Series<T: Element> {
     upwards: bool,
 }
 
-fn start<T: Element>(arguments: &[Value]) -> Result<Box<dyn TableRows>> {
+fn start<T: Element>(arguments: &[Value], _: &EvalContext) -> Result<Box<dyn TableRows>> {
     let found = match arguments {
         [first, stop] => T::of(first).zip(T::of(stop)).zip(T::one()),
         [first, stop, step] => T::of(first).zip(T::of(stop)).zip(T::step_of(step)),

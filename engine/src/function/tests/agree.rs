@@ -3,16 +3,13 @@
 //! For each overload rows of random arguments, NULLs included, go through the array form at once
 //! and through the scalar form one by one. Each argument in turn is also held constant.
 
+use super::types_of;
 use crate::function::cast::cast_value;
-use crate::function::{
-    CallTypes, EvalContext, Kernel, Operand, Overload, Pattern, Volatility, registry, text,
-};
+use crate::function::{CallTypes, EvalContext, Operand, Overload, Volatility, registry, text};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use remora_storage::value::{
-    ColumnBuilder, ElementType, PackedType, RangeBound, RangeType, SqlRange, value_at,
-};
+use remora_storage::value::{ColumnBuilder, PackedType, RangeBound, SqlRange, value_at};
 use remora_storage::{DataType, Interval, Numeric, Value};
 use std::cmp::Ordering;
 
@@ -127,31 +124,6 @@ fn value(data_type: DataType) -> BoxedStrategy<Value> {
     }
 }
 
-const INT4RANGE: RangeType = RangeType::of_system(DataType::Integer);
-
-/// The types of a call: those that the overload has, or some that fit it.
-fn types_of(overload: &Overload) -> Option<CallTypes> {
-    let Kernel::Generic(generic, _) = &overload.kernel else {
-        return Some(CallTypes {
-            arguments: overload.arguments.to_vec(),
-            returns: overload.returns,
-        });
-    };
-    let integers = ElementType::new(DataType::Integer).map(ElementType::array);
-    let fitting = |pattern: &Pattern| match pattern {
-        Pattern::Is(data_type) => Some(*data_type),
-        Pattern::Any | Pattern::Element => Some(DataType::Integer),
-        Pattern::Array | Pattern::SameArray => integers,
-        Pattern::Range => Some(INT4RANGE.range()),
-        Pattern::Multirange => Some(INT4RANGE.multirange()),
-        Pattern::Subtype => Some(DataType::Integer),
-        Pattern::Ranges => Some(INT4RANGE.element().array()),
-        Pattern::Packed | Pattern::Enum | Pattern::Enums => None,
-    };
-    let given: Vec<_> = generic.arguments.iter().map(fitting).collect();
-    generic.fit(&given, false)
-}
-
 /// The rows' arguments: NULL one time in five.
 fn rows(types: &CallTypes, runner: &mut TestRunner) -> Vec<Vec<Value>> {
     let draw = |data_type: &DataType, runner: &mut TestRunner| {
@@ -229,7 +201,7 @@ fn check(
 fn the_scalar_and_the_array_form_of_every_overload_agree() {
     let mut runner = TestRunner::deterministic();
     for overload in registry::all().filter(|o| o.volatility != Volatility::Volatile) {
-        let Some(types) = types_of(overload) else {
+        let Some(types) = types_of(overload, DataType::Integer) else {
             continue;
         };
         for _ in 0..6 {

@@ -2,8 +2,36 @@
 
 mod agree;
 mod golden;
+mod lateness;
+mod operands;
 
 use super::*;
+use remora_storage::value::{ElementType, RangeType};
+
+const INT4RANGE: RangeType = RangeType::of_system(DataType::Integer);
+
+/// The types of a call: those that the overload has, or some that fit it, with `any` where it takes any.
+fn types_of(overload: &Overload, any: DataType) -> Option<CallTypes> {
+    let Kernel::Generic(generic, _) = &overload.kernel else {
+        return Some(CallTypes {
+            arguments: overload.arguments.to_vec(),
+            returns: overload.returns,
+        });
+    };
+    let array = ElementType::new(any).map(ElementType::array);
+    let fitting = |pattern: &Pattern| match pattern {
+        Pattern::Is(data_type) => Some(*data_type),
+        Pattern::Any | Pattern::Element => Some(any),
+        Pattern::Array | Pattern::SameArray => array,
+        Pattern::Range => Some(INT4RANGE.range()),
+        Pattern::Multirange => Some(INT4RANGE.multirange()),
+        Pattern::Subtype => Some(DataType::Integer),
+        Pattern::Ranges => Some(INT4RANGE.element().array()),
+        Pattern::Packed | Pattern::Enum | Pattern::Enums => None,
+    };
+    let given: Vec<_> = generic.arguments.iter().map(fitting).collect();
+    generic.fit(&given, false)
+}
 
 #[test]
 fn smallint_plus_bigint_is_a_bigint() {

@@ -1,16 +1,19 @@
 //! Arrays from and to text: `{1,2,NULL}`, `{{a,"b c"},{d,e}}`, `[0:1]={7,8}`.
 
-use super::super::EvalContext;
 use super::super::array::{array_value, check_bounds, too_large, too_many_dimensions};
 use super::super::cast::cast_value;
+use super::super::{EvalContext, Work};
 use super::scanner::{Scanner, is_space, write_part};
-use super::{Style, write_in};
+use super::{Style, write_counted};
 use crate::error::{Error, Result, state};
 use remora_storage::limits::VALUE_BYTES_MAX;
 use remora_storage::value::{
     ARRAY_DIMENSIONS_MAX, ARRAY_ELEMENTS_MAX, Dimension, ElementType, SqlArray, SqlArrayBuilder,
 };
 use remora_storage::{Value, ValueRef};
+
+/// The work of an element beside that over its bytes.
+const ELEMENT_WORK: usize = 16;
 
 /// Reads an array.
 ///
@@ -23,15 +26,22 @@ pub(crate) fn parse(text: &str, element: ElementType, context: &EvalContext) -> 
             rest: text.trim_matches(is_space),
         },
         context,
+        work: Work::new(context),
     }
     .array(element)
 }
 
 /// Appends an array's text form.
-pub(super) fn write_array(out: &mut String, array: &SqlArray<'_>, style: &Style) {
+pub(super) fn write_array(
+    out: &mut String,
+    array: &SqlArray<'_>,
+    style: &Style,
+    work: &Work<'_>,
+) -> Result<()> {
     let dimensions: Vec<Dimension> = array.dimensions().collect();
     if dimensions.is_empty() {
-        return out.push_str("{}");
+        out.push_str("{}");
+        return Ok(());
     }
     if dimensions.iter().any(|one| one.first != 1) {
         for one in &dimensions {
@@ -41,6 +51,7 @@ pub(super) fn write_array(out: &mut String, array: &SqlArray<'_>, style: &Style)
     }
     let mut scratch = String::new();
     for (at, value) in array.iter().enumerate() {
+        work.spend(ELEMENT_WORK)?;
         // A brace opens for each dimension that begins here, and closes for each that ends.
         let opened = ends_at(&dimensions, at);
         if at > 0 {
@@ -51,11 +62,12 @@ pub(super) fn write_array(out: &mut String, array: &SqlArray<'_>, style: &Style)
             out.push_str("NULL");
         } else {
             scratch.clear();
-            write_in(&mut scratch, value, array.element_type(), style);
-            write_element(out, &scratch);
+            write_counted(&mut scratch, value, array.element_type(), style, work)?;
+            write_element(out, &scratch, work)?;
         }
         out.extend(std::iter::repeat_n('}', ends_at(&dimensions, at + 1)));
     }
+    Ok(())
 }
 
 /// Of how many dimensions a row begins at the element of this number, or one has ended before it.
@@ -68,11 +80,12 @@ fn ends_at(dimensions: &[Dimension], at: usize) -> usize {
     inner.count()
 }
 
-fn write_element(out: &mut String, text: &str) {
-    match text.eq_ignore_ascii_case("null") {
-        true => out.push_str(&format!("\"{text}\"")),
-        false => write_part(out, text, "{},", Some('\\')),
+fn write_element(out: &mut String, text: &str, work: &Work<'_>) -> Result<()> {
+    if !text.eq_ignore_ascii_case("null") {
+        return write_part(out, text, "{},", Some('\\'), work);
     }
+    out.push_str(&format!("\"{text}\""));
+    Ok(())
 }
 
 /// What is left of an array's text.
@@ -80,6 +93,7 @@ struct Reader<'t> {
     whole: &'t str,
     scanner: Scanner<'t>,
     context: &'t EvalContext,
+    work: Work<'t>,
 }
 
 /// What was read last between braces.
@@ -253,7 +267,8 @@ impl Reader<'_> {
     }
 
     fn element(&mut self, builder: &mut SqlArrayBuilder) -> Result<()> {
-        self.context.check()?;
+        self.work.spend(ELEMENT_WORK)?;
+        self.work.reach(builder.bytes())?;
         if builder.len() == ARRAY_ELEMENTS_MAX || builder.bytes() > VALUE_BYTES_MAX {
             return Err(too_large());
         }
@@ -274,6 +289,7 @@ impl Reader<'_> {
     fn quoted(&mut self) -> Result<String> {
         let mut text = String::new();
         while let Some(c) = self.scanner.take() {
+            self.work.spend(c.len_utf8())?;
             match c {
                 '"' => return Ok(text),
                 '\\' => text.extend(self.scanner.take()),
@@ -289,6 +305,7 @@ impl Reader<'_> {
         // Blanks at the end do not count, unless they are escaped.
         let (mut kept, mut is_escaped) = (0, false);
         while !self.scanner.rest.starts_with([',', '}']) {
+            self.work.spend(1)?;
             match self.scanner.take() {
                 None => return Err(self.malformed("Unexpected end of input.")),
                 Some('{') => return Err(self.unexpected('{')),

@@ -1,5 +1,6 @@
 //! BOOLEAN, BYTEA and UUID from and to text.
 
+use super::super::{PIECE_BYTES, Work};
 use super::invalid;
 use super::number::trim;
 use crate::error::{Result, state};
@@ -19,28 +20,32 @@ pub(super) fn parse_boolean(text: &str) -> Result<bool> {
 }
 
 /// Appends two hexadecimal digits a byte.
-pub(crate) fn write_hex(out: &mut String, bytes: &[u8]) {
+pub(crate) fn write_hex(out: &mut String, bytes: &[u8], work: &Work<'_>) -> Result<()> {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     out.reserve(bytes.len() * 2);
-    for byte in bytes {
-        out.push(DIGITS[usize::from(byte >> 4)].into());
-        out.push(DIGITS[usize::from(byte & 15)].into());
+    for piece in bytes.chunks(PIECE_BYTES) {
+        work.spend(piece.len())?;
+        for byte in piece {
+            out.push(DIGITS[usize::from(byte >> 4)].into());
+            out.push(DIGITS[usize::from(byte & 15)].into());
+        }
     }
+    Ok(())
 }
 
 /// Reads a BYTEA: `\x` and hexadecimal digits, or text with octal escapes.
-pub(crate) fn parse_bytea(text: &str) -> Result<Vec<u8>> {
+pub(crate) fn parse_bytea(text: &str, work: &Work<'_>) -> Result<Vec<u8>> {
     match text
         .strip_prefix("\\x")
         .or_else(|| text.strip_prefix("\\X"))
     {
-        Some(hex) => parse_hex(hex),
-        None => parse_escaped(text),
+        Some(hex) => parse_hex(hex, work),
+        None => parse_escaped(text, work),
     }
 }
 
 /// Reads pairs of hexadecimal digits; white space may stand between pairs.
-pub(crate) fn parse_hex(text: &str) -> Result<Vec<u8>> {
+pub(crate) fn parse_hex(text: &str, work: &Work<'_>) -> Result<Vec<u8>> {
     let digit = |c: char| {
         c.to_digit(16).map(|d| d as u8).ok_or_else(|| {
             sql_error!(
@@ -62,16 +67,18 @@ pub(crate) fn parse_hex(text: &str) -> Result<Vec<u8>> {
             )
         })?;
         out.push(high << 4 | digit(low)?);
+        work.spend(2)?;
     }
     Ok(out)
 }
 
 /// Reads BYTEA's escape form: `\\` is a backslash, `\ooo` a byte in octal.
-pub(crate) fn parse_escaped(text: &str) -> Result<Vec<u8>> {
+pub(crate) fn parse_escaped(text: &str, work: &Work<'_>) -> Result<Vec<u8>> {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
+        work.spend(1)?;
         if byte != b'\\' {
             out.push(byte);
             at += 1;
@@ -98,8 +105,9 @@ pub(crate) fn parse_escaped(text: &str) -> Result<Vec<u8>> {
 }
 
 /// Writes BYTEA's escape form.
-pub(super) fn write_escaped(out: &mut String, bytes: &[u8]) {
+pub(super) fn write_escaped(out: &mut String, bytes: &[u8], work: &Work<'_>) -> Result<()> {
     for &byte in bytes {
+        work.spend(4)?;
         match byte {
             b'\\' => out.push_str("\\\\"),
             b' '..=b'~' => out.push(byte.into()),
@@ -108,6 +116,7 @@ pub(super) fn write_escaped(out: &mut String, bytes: &[u8]) {
             }
         }
     }
+    Ok(())
 }
 
 /// Reads a UUID: 32 hexadecimal digits, a hyphen allowed after each four, braces around.

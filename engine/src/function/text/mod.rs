@@ -39,7 +39,7 @@ pub(crate) use zone::Zone;
 
 use super::range::Ranges;
 use super::timetz::ZonedTime;
-use super::{EvalContext, bits, cast, innermost, json};
+use super::{EvalContext, PIECE_BYTES, Work, bits, cast, innermost, json};
 use crate::error::{Error, Result};
 use remora_storage::time::micros;
 use remora_storage::value::{PackedType, SqlRange, enum_label};
@@ -62,20 +62,33 @@ pub(crate) struct Reading<'s> {
     pub now: Option<i64>,
     /// In which zone and order.
     pub style: &'s Style,
+    /// Where a long text is told to end; `None` outside of a statement.
+    pub context: Option<&'s EvalContext>,
 }
 
 impl<'s> Reading<'s> {
     /// Of a literal, which is read before any transaction has begun.
     pub(crate) fn of(style: &'s Style) -> Self {
-        Self { now: None, style }
+        Self {
+            now: None,
+            style,
+            context: None,
+        }
     }
 
-    /// For what is read part by part.
-    fn context(self) -> EvalContext {
-        EvalContext {
-            style: (*self.style != PLAIN).then(|| Arc::new(self.style.clone())),
-            ..EvalContext::default()
+    /// Reads part by part, which takes a context.
+    fn in_parts(self, read: impl FnOnce(&EvalContext) -> Result<Value>) -> Result<Value> {
+        match self.context {
+            Some(context) => read(context),
+            None => read(&EvalContext {
+                style: (*self.style != PLAIN).then(|| Arc::new(self.style.clone())),
+                ..EvalContext::default()
+            }),
         }
+    }
+
+    fn work(self) -> Work<'s> {
+        self.context.map_or_else(Work::unasked, Work::new)
     }
 
     fn now(self) -> i64 {
@@ -103,7 +116,7 @@ pub(crate) fn parse_in(text: &str, data_type: DataType, reading: Reading<'_>) ->
         DataType::Varchar(_) | DataType::Char(_) => {
             Value::Text(cast::fit_string(text, data_type, false)?.to_owned())
         }
-        DataType::Bytea => Value::Bytea(binary::parse_bytea(text)?),
+        DataType::Bytea => Value::Bytea(binary::parse_bytea(text, &reading.work())?),
         DataType::Date => Value::Date(datetime::parse_date(text, reading)?),
         DataType::Time => Value::Time(datetime::parse_time(text, reading)?),
         DataType::Timestamp => Value::Timestamp(datetime::parse_timestamp(text, reading)?),
@@ -115,14 +128,16 @@ pub(crate) fn parse_in(text: &str, data_type: DataType, reading: Reading<'_>) ->
         )?),
         DataType::Uuid => Value::Uuid(binary::parse_uuid(text)?),
         DataType::Packed(PackedType::Array(element)) => {
-            parse_array(text, element, &reading.context())?
+            reading.in_parts(|context| parse_array(text, element, context))?
         }
-        DataType::Packed(PackedType::Range(of)) => parse_range(text, of, &reading.context())?,
+        DataType::Packed(PackedType::Range(of)) => {
+            reading.in_parts(|context| parse_range(text, of, context))?
+        }
         DataType::Packed(PackedType::Multirange(of)) => {
-            parse_multirange(text, of, &reading.context())?
+            reading.in_parts(|context| parse_multirange(text, of, context))?
         }
         DataType::Json => {
-            json::parse_json(text)?;
+            json::parse_json(text, &reading.work())?;
             Value::Text(text.to_owned())
         }
         DataType::Packed(PackedType::TimeTz) => {
@@ -130,10 +145,11 @@ pub(crate) fn parse_in(text: &str, data_type: DataType, reading: Reading<'_>) ->
             ZonedTime { micros, ahead }.value()
         }
         DataType::Packed(packed @ (PackedType::Bit(_) | PackedType::VarBit(_))) => {
-            Value::Packed(packed, bits::fit(bits::parse(text)?, packed, false)?)
+            let bits = bits::parse(text, &reading.work())?;
+            Value::Packed(packed, bits::fit(bits, packed, false)?)
         }
         DataType::Packed(packed @ PackedType::Jsonb) => {
-            Value::Packed(packed, json::parse_jsonb(text)?)
+            Value::Packed(packed, json::parse_jsonb(text, &reading.work())?)
         }
         other => {
             return Err(Error::unsupported(format_args!(
@@ -173,6 +189,21 @@ pub fn write(out: &mut String, value: ValueRef<'_>, data_type: DataType) {
 
 /// [`write()`] in a session's style.
 pub(crate) fn write_in(out: &mut String, value: ValueRef<'_>, data_type: DataType, style: &Style) {
+    // Writing fails only by an interrupt, and there is none: it asks for no memory.
+    let _ = write_counted(out, value, data_type, style, &Work::unasked());
+}
+
+/// Like [`write_in`], for a value of any length in a statement.
+///
+/// # Errors
+/// Those of [`Work::spend`].
+pub(crate) fn write_counted(
+    out: &mut String,
+    value: ValueRef<'_>,
+    data_type: DataType,
+    style: &Style,
+    work: &Work<'_>,
+) -> Result<()> {
     match value {
         ValueRef::Boolean(v) => out.push(if v { 't' } else { 'f' }),
         ValueRef::SmallInt(v) => number::write_integer(out, v.into()),
@@ -182,10 +213,10 @@ pub(crate) fn write_in(out: &mut String, value: ValueRef<'_>, data_type: DataTyp
         ValueRef::Double(v) => number::write_double(out, v, style.float_digits),
         ValueRef::Numeric(v) => write_numeric(out, v),
         ValueRef::Text(v) => write_string(out, v, data_type),
-        ValueRef::Bytea(v) if style.escapes_bytes => binary::write_escaped(out, v),
+        ValueRef::Bytea(v) if style.escapes_bytes => binary::write_escaped(out, v, work)?,
         ValueRef::Bytea(v) => {
             out.push_str("\\x");
-            write_hex(out, v);
+            write_hex(out, v, work)?;
         }
         ValueRef::Date(v) => show::date(out, v, style),
         ValueRef::Time(v) => show::time(out, v),
@@ -194,26 +225,31 @@ pub(crate) fn write_in(out: &mut String, value: ValueRef<'_>, data_type: DataTyp
         ValueRef::Interval(v) => spans::write(out, v, style.intervals),
         ValueRef::Uuid(v) => binary::write_uuid(out, v),
         ValueRef::Packed(PackedType::Array(_), _) => {
-            array::write_array(out, &value.as_array().unwrap_or_default(), style);
+            array::write_array(out, &value.as_array().unwrap_or_default(), style, work)?;
         }
         ValueRef::Packed(PackedType::Range(of), _) => {
-            range::write_range(out, value.as_range().unwrap_or(SqlRange::EMPTY), of, style);
+            let range = value.as_range().unwrap_or(SqlRange::EMPTY);
+            range::write_range(out, range, of, style, work)?;
         }
         ValueRef::Packed(PackedType::Multirange(of), _) => {
-            range::write_multirange(out, Ranges::of(value), of, style);
+            range::write_multirange(out, Ranges::of(value), of, style, work)?;
         }
         ValueRef::Packed(PackedType::TimeTz, v) => show::timetz(out, ZonedTime::of(v)),
         ValueRef::Packed(PackedType::Bit(_) | PackedType::VarBit(_), v) => {
-            out.extend(v.iter().copied().map(char::from));
+            for piece in v.chunks(PIECE_BYTES) {
+                work.spend(piece.len())?;
+                out.extend(piece.iter().copied().map(char::from));
+            }
         }
-        ValueRef::Packed(PackedType::Jsonb, v) => json::write_jsonb(out, v),
+        ValueRef::Packed(PackedType::Jsonb, v) => json::write_jsonb(out, v, work)?,
         ValueRef::Packed(PackedType::Record(_) | PackedType::Composite(_), _) => {
-            record::write_record(out, &value.as_record().unwrap_or_default(), style);
+            record::write_record(out, &value.as_record().unwrap_or_default(), style, work)?;
         }
         ValueRef::Packed(PackedType::Enum(_), v) => out.push_str(enum_label(v).unwrap_or_default()),
         // NULL has no text form.
         _ => {}
     }
+    Ok(())
 }
 
 /// The text form of a value in the plain style; `None` for NULL.

@@ -1,15 +1,17 @@
 //! Ranges from and to text: `[1,5)`, `(,"a b"]`, `empty`; multiranges: `{[1,3),[5,9)}`.
 
-use super::super::EvalContext;
 use super::super::cast::cast_value;
 use super::super::range::{Bounds, Ranges, canonical, multirange, normal};
+use super::super::{EvalContext, Work};
 use super::scanner::{Scanner, is_space, write_part};
-use super::{Style, write_in};
+use super::{Style, write_counted};
 use crate::error::{Error, Result, state};
-use remora_storage::value::{RangeBound, RangeType, SqlRange};
+use remora_storage::value::{RangeBound, RangeType, SqlArrayBuilder, SqlRange};
 use remora_storage::{Value, ValueRef};
 
 const EMPTY: &str = "empty";
+/// The work of a range beside that over its bytes.
+const RANGE_WORK: usize = 64;
 
 /// Reads a range.
 ///
@@ -19,6 +21,7 @@ pub(crate) fn parse(text: &str, of: RangeType, context: &EvalContext) -> Result<
     let mut reader = Reader {
         whole: text,
         scanner: Scanner { rest: text },
+        work: Work::new(context),
     };
     let Some(read) = reader.range()? else {
         return Ok(SqlRange::EMPTY.value(of));
@@ -38,51 +41,86 @@ pub(crate) fn parse(text: &str, of: RangeType, context: &EvalContext) -> Result<
 /// # Errors
 /// As [`parse`].
 pub(crate) fn parse_multirange(text: &str, of: RangeType, context: &EvalContext) -> Result<Value> {
-    let mut values = Vec::new();
-    for range in parts(text)? {
-        context.check()?;
-        values.push(parse(range, of, context)?);
+    let work = &Work::new(context);
+    // One piece of memory for all, which is given back at once.
+    let mut builder = SqlArrayBuilder::new(of.element());
+    for range in parts(text, work)? {
+        work.spend(RANGE_WORK)?;
+        builder.push(parse(range, of, context)?.as_ref());
     }
-    let bounds = values
-        .iter()
-        .filter_map(|value| value.as_ref().as_range()?.bounds());
-    let bounds: Vec<Bounds<'_>> = bounds.collect();
-    multirange(of, &normal(of, bounds))
+    let encoded = builder.finish_list();
+    let ranges = encoded.as_ref().as_array().unwrap_or_default();
+    let mut bounds: Vec<Bounds<'_>> = Vec::with_capacity(ranges.len());
+    for range in ranges.iter() {
+        work.spend(RANGE_WORK)?;
+        bounds.extend(range.as_range().and_then(|range| range.bounds()));
+    }
+    multirange(of, &normal(of, bounds, work)?, work)
 }
 
 /// Appends a range's text form.
-pub(super) fn write_range(out: &mut String, range: SqlRange<'_>, of: RangeType, style: &Style) {
+pub(super) fn write_range(
+    out: &mut String,
+    range: SqlRange<'_>,
+    of: RangeType,
+    style: &Style,
+    work: &Work<'_>,
+) -> Result<()> {
     match range.bounds() {
         None => out.push_str(EMPTY),
-        Some(bounds) => write_bounds(out, bounds, of, style),
+        Some(bounds) => write_bounds(out, bounds, of, style, work)?,
     }
+    Ok(())
 }
 
 /// Appends a multirange's text form.
-pub(super) fn write_multirange(out: &mut String, ranges: Ranges<'_>, of: RangeType, style: &Style) {
+pub(super) fn write_multirange(
+    out: &mut String,
+    ranges: Ranges<'_>,
+    of: RangeType,
+    style: &Style,
+    work: &Work<'_>,
+) -> Result<()> {
     out.push('{');
     for (number, bounds) in ranges.iter().enumerate() {
         if number > 0 {
             out.push(',');
         }
-        write_bounds(out, bounds, of, style);
+        work.spend(RANGE_WORK)?;
+        write_bounds(out, bounds, of, style, work)?;
     }
     out.push('}');
+    Ok(())
 }
 
-fn write_bounds(out: &mut String, (lower, upper): Bounds<'_>, of: RangeType, style: &Style) {
+fn write_bounds(
+    out: &mut String,
+    (lower, upper): Bounds<'_>,
+    of: RangeType,
+    style: &Style,
+    work: &Work<'_>,
+) -> Result<()> {
     out.push(if lower.inclusive { '[' } else { '(' });
-    write_bound(out, lower, of, style);
+    write_bound(out, lower, of, style, work)?;
     out.push(',');
-    write_bound(out, upper, of, style);
+    write_bound(out, upper, of, style, work)?;
     out.push(if upper.inclusive { ']' } else { ')' });
+    Ok(())
 }
 
-fn write_bound(out: &mut String, bound: RangeBound<'_>, of: RangeType, style: &Style) {
-    let Some(value) = bound.value else { return };
+fn write_bound(
+    out: &mut String,
+    bound: RangeBound<'_>,
+    of: RangeType,
+    style: &Style,
+    work: &Work<'_>,
+) -> Result<()> {
+    let Some(value) = bound.value else {
+        return Ok(());
+    };
     let mut text = String::new();
-    write_in(&mut text, value, of.subtype(), style);
-    write_part(out, &text, "()[],", None);
+    write_counted(&mut text, value, of.subtype(), style, work)?;
+    write_part(out, &text, "()[],", None, work)
 }
 
 /// Whether a text begins with the word `empty`.
@@ -102,6 +140,7 @@ struct Read {
 struct Reader<'t> {
     whole: &'t str,
     scanner: Scanner<'t>,
+    work: Work<'t>,
 }
 
 impl Reader<'_> {
@@ -148,7 +187,7 @@ impl Reader<'_> {
         if self.scanner.rest.starts_with(ENDS) {
             return Ok(None);
         }
-        match self.scanner.part(&ENDS) {
+        match self.scanner.part(&ENDS, &self.work)? {
             None => Err(self.malformed("Unexpected end of input.")),
             bound => Ok(bound),
         }
@@ -174,7 +213,7 @@ enum Place {
 }
 
 /// The texts of the ranges of a multirange.
-fn parts(whole: &str) -> Result<Vec<&str>> {
+fn parts<'t>(whole: &'t str, work: &Work<'_>) -> Result<Vec<&'t str>> {
     let wrong = |detail: &str| malformed("multirange", whole, detail);
     let Some(inner) = whole.trim_start_matches(is_space).strip_prefix('{') else {
         return Err(wrong("Missing left brace."));
@@ -182,6 +221,7 @@ fn parts(whole: &str) -> Result<Vec<&str>> {
     let (mut found, mut place, mut seen) = (Vec::new(), Place::Before, false);
     let mut chars = inner.char_indices();
     while let Some((at, c)) = chars.next() {
+        work.spend(c.len_utf8())?;
         place = match (place, c) {
             (Place::Within(_, _), '\\') => {
                 chars.next();

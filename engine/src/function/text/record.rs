@@ -1,15 +1,20 @@
 //! Records from and to text: `(1,"a b",)`.
 
 use super::super::cast::cast_value;
-use super::super::{EvalContext, record};
+use super::super::{EvalContext, Work, record};
 use super::scanner::{Scanner, is_space, write_part};
-use super::{Style, write_in};
+use super::{Style, write_counted};
 use crate::error::{Error, Result, state};
 use remora_storage::value::{RecordField, SqlRecord};
 use remora_storage::{Value, ValueRef};
 
 /// Appends a record's text form: NULL is nothing, an empty text is quoted.
-pub(super) fn write_record(out: &mut String, record: &SqlRecord<'_>, style: &Style) {
+pub(super) fn write_record(
+    out: &mut String,
+    record: &SqlRecord<'_>,
+    style: &Style,
+    work: &Work<'_>,
+) -> Result<()> {
     let mut scratch = String::new();
     out.push('(');
     for (at, (data_type, value)) in record.iter().enumerate() {
@@ -20,10 +25,11 @@ pub(super) fn write_record(out: &mut String, record: &SqlRecord<'_>, style: &Sty
             continue;
         }
         scratch.clear();
-        write_in(&mut scratch, value, data_type, style);
-        write_part(out, &scratch, "(),", None);
+        write_counted(&mut scratch, value, data_type, style, work)?;
+        write_part(out, &scratch, "(),", None, work)?;
     }
     out.push(')');
+    Ok(())
 }
 
 /// Reads a record of these fields; gives its bytes.
@@ -36,6 +42,7 @@ pub(crate) fn parse(text: &str, fields: &[RecordField], context: &EvalContext) -
         Error::new(state::INVALID_TEXT_REPRESENTATION, message).with_detail(detail)
     };
     let mut scanner = Scanner { rest: text };
+    let work = Work::new(context);
     scanner.skip_spaces();
     if !scanner.eat('(') {
         return Err(malformed("Missing left parenthesis."));
@@ -48,7 +55,7 @@ pub(crate) fn parse(text: &str, fields: &[RecordField], context: &EvalContext) -
         values.push(match scanner.peek() {
             Some(',' | ')') => Value::Null,
             _ => {
-                let part = scanner.part(&[',', ')']);
+                let part = scanner.part(&[',', ')'], &work)?;
                 let part = part.ok_or_else(|| malformed("Unexpected end of input."))?;
                 cast_value(ValueRef::Text(&part), field.data_type, false, context)?
             }

@@ -1,5 +1,8 @@
 //! Scanner: a text that is read from its front, and what arrays, ranges and records have in common as texts.
 
+use super::super::{Work, pieces};
+use crate::error::Result;
+
 /// What is left of a text.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scanner<'t> {
@@ -39,17 +42,22 @@ impl<'t> Scanner<'t> {
 
     /// Takes a part that may be quoted, with escapes, up to one of these characters outside of quotes; within quotes two
     /// quotation marks are one. `None` where the text ends before.
-    pub(super) fn part(&mut self, ends: &[char]) -> Option<String> {
+    pub(super) fn part(&mut self, ends: &[char], work: &Work<'_>) -> Result<Option<String>> {
         let (mut part, mut is_quoted) = (String::new(), false);
         while is_quoted || !self.rest.starts_with(ends) {
-            match self.take()? {
-                '\\' => part.push(self.take()?),
-                '"' if is_quoted && self.eat('"') => part.push('"'),
-                '"' => is_quoted = !is_quoted,
-                c => part.push(c),
+            work.spend(1)?;
+            match self.take() {
+                None => return Ok(None),
+                Some('\\') => match self.take() {
+                    None => return Ok(None),
+                    Some(c) => part.push(c),
+                },
+                Some('"') if is_quoted && self.eat('"') => part.push('"'),
+                Some('"') => is_quoted = !is_quoted,
+                Some(c) => part.push(c),
             }
         }
-        Some(part)
+        Ok(Some(part))
     }
 }
 
@@ -60,17 +68,33 @@ pub(super) fn is_space(c: char) -> bool {
 
 /// Appends a part, in quotes where it is empty or has blanks or special characters; `escape` stands before a
 /// quotation mark or a backslash, or nothing where these are doubled.
-pub(super) fn write_part(out: &mut String, part: &str, special: &str, escape: Option<char>) {
+pub(super) fn write_part(
+    out: &mut String,
+    part: &str,
+    special: &str,
+    escape: Option<char>,
+    work: &Work<'_>,
+) -> Result<()> {
     let is_special = |c: char| matches!(c, '"' | '\\') || special.contains(c) || is_space(c);
-    if !part.is_empty() && !part.contains(is_special) {
-        return out.push_str(part);
+    let mut is_quoted = part.is_empty();
+    for piece in pieces(part) {
+        work.spend(piece.len())?;
+        is_quoted |= piece.contains(is_special);
+    }
+    if !is_quoted {
+        out.push_str(part);
+        return Ok(());
     }
     out.push('"');
-    for c in part.chars() {
-        if matches!(c, '"' | '\\') {
-            out.push(escape.unwrap_or(c));
+    for piece in pieces(part) {
+        work.spend(piece.len())?;
+        for c in piece.chars() {
+            if matches!(c, '"' | '\\') {
+                out.push(escape.unwrap_or(c));
+            }
+            out.push(c);
         }
-        out.push(c);
     }
     out.push('"');
+    Ok(())
 }

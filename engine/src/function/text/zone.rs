@@ -27,6 +27,8 @@ pub(crate) enum Zone {
     Abbreviated(TimeZone, &'static str),
 }
 
+/// The longest name of a time zone that is looked for.
+const NAME_BYTES_MAX: usize = 1024;
 /// How many changes of a clock are looked at for what an abbreviation means.
 const CHANGES_MAX: usize = 400;
 /// 400 years.
@@ -51,6 +53,10 @@ impl Zone {
     /// # Errors
     /// 22023.
     pub(crate) fn named(name: &str) -> Result<Self> {
+        if name.len() > NAME_BYTES_MAX {
+            let message = "time zone not recognized: its name is too long";
+            return Err(Error::new(state::INVALID_PARAMETER_VALUE, message));
+        }
         let trimmed = name.trim();
         abbreviation(&trimmed.to_ascii_lowercase())
             .or_else(|| TimeZone::get(trimmed).ok().map(Self::Named))

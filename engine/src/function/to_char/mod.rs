@@ -15,7 +15,7 @@ pub(super) use moment::zoned;
 use super::Volatility::Stable;
 use super::kernel::function;
 use super::native::{SqlType, Text};
-use super::{EvalContext, Overload, calendar};
+use super::{EvalContext, Overload, Work, calendar};
 use crate::error::Result;
 use remora_storage::{Value, ValueRef};
 
@@ -29,23 +29,25 @@ fn unless_empty(template: &str, write: impl FnOnce() -> Result<Option<String>>) 
 
 fn of_moment(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
     let template = Text::of(arguments[1]);
+    let work = &Work::new(context);
     unless_empty(template, || match arguments[0] {
-        ValueRef::Timestamp(moment) => moment::timestamp(moment, template),
-        ValueRef::TimestampTz(moment) => zoned(moment, template, &context.style().zone),
-        ValueRef::Interval(span) => moment::interval(span, template).map(Some),
+        ValueRef::Timestamp(moment) => moment::timestamp(moment, template, work),
+        ValueRef::TimestampTz(moment) => zoned(moment, template, &context.style().zone, work),
+        ValueRef::Interval(span) => moment::interval(span, template, work).map(Some),
         other => unreachable!("to_char of {other:?}"),
     })
 }
 
-fn of_number(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+fn of_number(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
     let template = Text::of(arguments[1]);
+    let work = &Work::new(context);
     unless_empty(template, || {
         let written = match arguments[0] {
-            ValueRef::Numeric(value) => number::numeric(value, template),
-            ValueRef::Integer(value) => number::numeric(i64::from(value).into(), template),
-            ValueRef::BigInt(value) => number::numeric(value.into(), template),
-            ValueRef::Real(value) => number::float(value.into(), 6, template),
-            ValueRef::Double(value) => number::float(value, 15, template),
+            ValueRef::Numeric(value) => number::numeric(value, template, work),
+            ValueRef::Integer(value) => number::numeric(i64::from(value).into(), template, work),
+            ValueRef::BigInt(value) => number::numeric(value.into(), template, work),
+            ValueRef::Real(value) => number::float(value.into(), 6, template, work),
+            ValueRef::Double(value) => number::float(value, 15, template, work),
             other => unreachable!("to_char of {other:?}"),
         };
         written.map(Some)
@@ -53,10 +55,13 @@ fn of_number(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
 }
 
 /// Without a template, or a text, there is nothing to be read.
-fn to_number(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+fn to_number(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
     match Text::of(arguments[1]) {
         "" => Ok(Value::Null),
-        template => number::read(Text::of(arguments[0]), template).map(Value::Numeric),
+        template => {
+            let work = Work::new(context);
+            number::read(Text::of(arguments[0]), template, &work).map(Value::Numeric)
+        }
     }
 }
 
@@ -77,16 +82,44 @@ fn ordinal(digits: &str, upper: bool) -> &'static str {
 }
 
 /// A piece of a template.
-#[derive(Clone, PartialEq, Eq, Debug)]
-enum Piece {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Piece<'t> {
     /// The field of this name, as listed.
     Field(&'static str),
     /// What is between fields.
-    Between(String),
+    Between(&'t str),
+    /// The text between quotation marks; a backslash stands before a character that is itself.
+    Quoted(&'t str),
 }
 
+/// The characters of a piece that is no field.
+fn characters(text: &str, is_quoted: bool) -> impl Iterator<Item = char> {
+    let mut characters = text.chars();
+    std::iter::from_fn(move || match characters.next() {
+        Some('\\') if is_quoted => characters.next(),
+        next => next,
+    })
+}
+
+/// Where a quoted text ends, and what follows its mark.
+fn quoted(text: &str) -> (&str, &str) {
+    let mut at = 0;
+    while let Some(found) = memchr::memchr2(b'"', b'\\', &text.as_bytes()[at..]) {
+        at += found;
+        if text.as_bytes()[at] == b'"' {
+            return (&text[..at], &text[at + 1..]);
+        }
+        let escaped = text[at + 1..].chars().next();
+        at += 1 + escaped.map_or(0, char::len_utf8);
+    }
+    (text, "")
+}
+
+/// The work of a piece beside that over its bytes.
+const PIECE_WORK: usize = 256;
+
 /// The first piece of a template and what follows it. `names` are those of fields.
-fn piece<'a>(template: &'a str, names: &[&'static str]) -> (Piece, &'a str) {
+fn piece<'t>(template: &'t str, names: &[&'static str]) -> (Piece<'t>, &'t str) {
     let longest = names
         .iter()
         .filter(|name| template.starts_with(**name))
@@ -94,28 +127,20 @@ fn piece<'a>(template: &'a str, names: &[&'static str]) -> (Piece, &'a str) {
     if let Some(name) = longest {
         return (Piece::Field(name), &template[name.len()..]);
     }
-    if let Some(quoted) = template.strip_prefix('"') {
-        let mut text = String::new();
-        let mut characters = quoted.char_indices();
-        while let Some((at, c)) = characters.next() {
-            match c {
-                '"' => return (Piece::Between(text), &quoted[at + 1..]),
-                '\\' => text.extend(characters.next().map(|(_, c)| c)),
-                c => text.push(c),
-            }
-        }
-        return (Piece::Between(text), "");
+    if let Some(after) = template.strip_prefix('"') {
+        let (text, after) = quoted(after);
+        return (Piece::Quoted(text), after);
     }
     if let Some(after) = template.strip_prefix("\\\"") {
-        return (Piece::Between("\"".to_owned()), after);
+        return (Piece::Between("\""), after);
     }
     let width = template.chars().next().map_or(0, char::len_utf8);
     let (first, after) = template.split_at(width);
-    (Piece::Between(first.to_owned()), after)
+    (Piece::Between(first), after)
 }
 
 fn to_timestamp(context: &EvalContext, text: &str, template: &str) -> Result<i64> {
-    let (moment, offset) = read::read(text, template)?;
+    let (moment, offset) = read::read(text, template, &Work::new(context))?;
     let Some(offset) = offset else {
         return context.style().zone.meant(moment);
     };
@@ -124,8 +149,8 @@ fn to_timestamp(context: &EvalContext, text: &str, template: &str) -> Result<i64
         .ok_or_else(calendar::timestamp_out_of_range)
 }
 
-fn to_date(text: &str, template: &str) -> Result<i32> {
-    let (moment, _) = read::read(text, template)?;
+fn to_date(context: &EvalContext, text: &str, template: &str) -> Result<i32> {
+    let (moment, _) = read::read(text, template, &Work::new(context))?;
     calendar::date(calendar::split(moment).0).ok_or_else(calendar::date_out_of_range)
 }
 
@@ -135,7 +160,7 @@ static FROM_CHAR: &[Overload] = &[
     function!(patient "to_timestamp"(Text, Text) -> TimestampTz, "A moment, read by a template.",
         to_timestamp)
     .volatility(Stable),
-    function!("to_date"(Text, Text) -> Date, "A date, read by a template.", to_date),
+    function!(patient "to_date"(Text, Text) -> Date, "A date, read by a template.", to_date),
 ];
 
 static TO_CHAR: &[Overload] = &[

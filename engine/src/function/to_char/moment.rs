@@ -1,7 +1,8 @@
 //! Dates, times and spans by a template. Of a span the fields are its years, months, days and hours.
 
-use super::{Piece, ordinal, piece};
+use super::{PIECE_WORK, Piece, characters, ordinal, piece};
 use crate::error::{Error, Result};
+use crate::function::Work;
 use crate::function::calendar::{
     self, Civil, HOUR, MINUTE, SECOND, TIMESTAMP_INFINITY, TIMESTAMP_NEG_INFINITY,
 };
@@ -71,8 +72,8 @@ struct Parts {
 }
 
 /// `None` for an infinite moment.
-pub(super) fn timestamp(moment: i64, template: &str) -> Result<Option<String>> {
-    written(moment, template, None)
+pub(super) fn timestamp(moment: i64, template: &str, work: &Work<'_>) -> Result<Option<String>> {
+    written(moment, template, None, work)
 }
 
 /// By a zone's clock; `None` for an infinite moment.
@@ -80,13 +81,19 @@ pub(in crate::function) fn zoned(
     moment: i64,
     template: &str,
     zone: &Zone,
+    work: &Work<'_>,
 ) -> Result<Option<String>> {
     let name = zone.abbreviation_at(moment).into_owned();
     let shown = zone.shown(moment)?;
-    written(shown, template, Some((name, zone.ahead_at(moment))))
+    written(shown, template, Some((name, zone.ahead_at(moment))), work)
 }
 
-fn written(moment: i64, template: &str, zone: Option<(String, i64)>) -> Result<Option<String>> {
+fn written(
+    moment: i64,
+    template: &str,
+    zone: Option<(String, i64)>,
+    work: &Work<'_>,
+) -> Result<Option<String>> {
     if matches!(moment, TIMESTAMP_INFINITY | TIMESTAMP_NEG_INFINITY) {
         return Ok(None);
     }
@@ -100,10 +107,10 @@ fn written(moment: i64, template: &str, zone: Option<(String, i64)>) -> Result<O
         date: Some(day),
         zone,
     };
-    parts.write(template).map(Some)
+    parts.write(template, work).map(Some)
 }
 
-pub(super) fn interval(span: Interval, template: &str) -> Result<String> {
+pub(super) fn interval(span: Interval, template: &str, work: &Work<'_>) -> Result<String> {
     let parts = Parts {
         year: (span.months / 12).into(),
         month: (span.months % 12).into(),
@@ -112,7 +119,7 @@ pub(super) fn interval(span: Interval, template: &str) -> Result<String> {
         date: None,
         zone: None,
     };
-    parts.write(template)
+    parts.write(template, work)
 }
 
 /// How a field is to be written.
@@ -141,15 +148,17 @@ impl Manner {
 }
 
 impl Parts {
-    fn write(&self, template: &str) -> Result<String> {
+    fn write(&self, template: &str, work: &Work<'_>) -> Result<String> {
         let names = field_names();
         let mut out = String::with_capacity(template.len() + 16);
         let mut rest = template;
         while !rest.is_empty() {
+            work.spend(PIECE_WORK)?;
             let mut manner = Manner { bare: false };
             // Prefixes come before a field, any of them.
             let mut field = rest;
             loop {
+                work.spend(2)?;
                 if let Some(after) = field.strip_prefix("FM").or(field.strip_prefix("fm")) {
                     (manner.bare, field) = (true, after);
                 } else if let Some(after) = field.strip_prefix("TM").or(field.strip_prefix("tm")) {
@@ -161,7 +170,14 @@ impl Parts {
             let (found, after) = piece(field, &names);
             match found {
                 Piece::Between(text) => {
-                    out.push_str(&text);
+                    out.push_str(text);
+                    rest = after;
+                }
+                Piece::Quoted(text) => {
+                    for c in characters(text, true) {
+                        work.spend(c.len_utf8())?;
+                        out.push(c);
+                    }
                     rest = after;
                 }
                 Piece::Field(name) => {

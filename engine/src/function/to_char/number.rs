@@ -8,9 +8,9 @@ mod reader;
 
 pub(super) use reader::read;
 
-use super::{Piece, ordinal, piece};
+use super::{PIECE_WORK, Piece, characters, ordinal, piece};
 use crate::error::{Error, Result, state};
-use crate::function::{decimal, text};
+use crate::function::{Work, decimal, text};
 use remora_storage::Numeric;
 use remora_storage::value::NumericKind;
 
@@ -26,6 +26,9 @@ const ROMAN_WIDTH: usize = 15;
 /// Digits behind the point beside an exponent; no number has more that are not 0.
 const EXPONENT_DIGITS_MAX: usize = 1100;
 
+/// The work of writing or reading a field.
+const FIELD_WORK: usize = 16;
+
 /// Where the sign of `S` goes.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 enum Sign {
@@ -37,8 +40,8 @@ enum Sign {
 
 /// What a template asks for.
 #[derive(Default)]
-struct Shape {
-    pieces: Vec<Piece>,
+struct Shape<'t> {
+    pieces: Vec<Piece<'t>>,
     before: usize,
     behind: usize,
     /// Places that `V` moves the point by.
@@ -61,12 +64,13 @@ fn refuse(message: &str) -> Error {
     Error::new(state::SYNTAX_ERROR, message)
 }
 
-impl Shape {
-    fn of(template: &str) -> Result<Self> {
+impl<'t> Shape<'t> {
+    fn of(template: &'t str, work: &Work<'_>) -> Result<Self> {
         let names: Vec<&'static str> = FIELDS.iter().chain(&MORE_FIELDS).copied().collect();
         let mut shape = Self::default();
         let mut rest = template;
         while !rest.is_empty() {
+            work.spend(PIECE_WORK)?;
             let (found, after) = piece(rest, &names);
             if let Piece::Field(name) = found {
                 shape.count(name)?;
@@ -160,11 +164,11 @@ impl Shape {
 
 /// # Errors
 /// 42601 for a template whose fields do not go together.
-pub(super) fn numeric(value: Numeric, template: &str) -> Result<String> {
-    let shape = Shape::of(template)?;
+pub(super) fn numeric(value: Numeric, template: &str, work: &Work<'_>) -> Result<String> {
+    let shape = Shape::of(template, work)?;
     if shape.roman {
         let whole = decimal::to_i128(decimal::round(value, 0)?);
-        return Ok(Writer::new(&shape, roman(whole), false).write());
+        return Writer::new(&shape, roman(whole), false).write(work);
     }
     if shape.scientific {
         return Ok(match value.is_finite() {
@@ -188,16 +192,16 @@ pub(super) fn numeric(value: Numeric, template: &str) -> Result<String> {
     if value.kind() == NumericKind::Finite {
         extend(&mut digits, shape.behind);
     }
-    Ok(shape.fit(&digits))
+    shape.fit(&digits, work)
 }
 
 /// `digits` are those that a number of the type has.
-pub(super) fn float(value: f64, digits: usize, template: &str) -> Result<String> {
-    let shape = Shape::of(template)?;
+pub(super) fn float(value: f64, digits: usize, template: &str, work: &Work<'_>) -> Result<String> {
+    let shape = Shape::of(template, work)?;
     if shape.roman {
         let whole = value.round_ties_even();
         let whole = (whole.abs() < 1e9).then_some(whole as i128);
-        return Ok(Writer::new(&shape, roman(whole), false).write());
+        return Writer::new(&shape, roman(whole), false).write(work);
     }
     if shape.scientific {
         return match value.is_finite() {
@@ -217,14 +221,14 @@ pub(super) fn float(value: f64, digits: usize, template: &str) -> Result<String>
         None => value,
     };
     if value.is_nan() {
-        return Ok(shape.fit("NaN"));
+        return shape.fit("NaN", work);
     }
     if value.is_infinite() {
-        return Ok(shape.fit(if value < 0.0 { "-Infinity" } else { "Infinity" }));
+        return shape.fit(if value < 0.0 { "-Infinity" } else { "Infinity" }, work);
     }
     let whole = format!("{:.0}", value.abs()).len();
     let behind = shape.behind.min(digits.saturating_sub(whole));
-    Ok(shape.fit(&format!("{value:.behind$}")))
+    shape.fit(&format!("{value:.behind$}"), work)
 }
 
 /// Zeros up to so many places behind the point.
@@ -303,9 +307,9 @@ fn roman(whole: Option<i128>) -> String {
     out
 }
 
-impl Shape {
+impl Shape<'_> {
     /// Writes digits that may have a minus in front.
-    fn fit(&self, digits: &str) -> String {
+    fn fit(&self, digits: &str, work: &Work<'_>) -> Result<String> {
         let (is_negative, digits) = match digits.strip_prefix('-') {
             Some(digits) => (true, digits),
             None => (false, digits),
@@ -318,13 +322,13 @@ impl Shape {
             true => format!("{}.{}", "#".repeat(before), "#".repeat(self.behind)),
             false => digits.to_owned(),
         };
-        Writer::new(self, digits, is_negative).write()
+        Writer::new(self, digits, is_negative).write(work)
     }
 }
 
 /// The second pass.
 struct Writer<'a> {
-    shape: &'a Shape,
+    shape: &'a Shape<'a>,
     number: Vec<u8>,
     /// Where in the number it is.
     at: usize,
@@ -345,7 +349,7 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(shape: &'a Shape, number: String, is_negative: bool) -> Self {
+    fn new(shape: &'a Shape<'a>, number: String, is_negative: bool) -> Self {
         let before = shape.before + shape.moved.unwrap_or(0);
         let number = number.into_bytes();
         let whole = number
@@ -396,14 +400,21 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn write(mut self) -> String {
+    fn write(mut self, work: &Work<'_>) -> Result<String> {
         for piece in &self.shape.pieces {
+            work.spend(FIELD_WORK)?;
             match piece {
-                Piece::Between(text) => self.out.push_str(text),
                 Piece::Field(name) => self.field(name),
+                Piece::Between(text) => self.out.push_str(text),
+                Piece::Quoted(text) => {
+                    for c in characters(text, true) {
+                        work.spend(c.len_utf8())?;
+                        self.out.push(c);
+                    }
+                }
             }
         }
-        self.out
+        Ok(self.out)
     }
 
     fn field(&mut self, name: &str) {

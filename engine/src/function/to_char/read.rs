@@ -7,8 +7,9 @@
 
 use super::moment::{MONTHS, WEEKDAYS, field_names};
 use super::said::{Convention, Said};
-use super::{Piece, piece};
+use super::{PIECE_WORK, Piece, characters, piece};
 use crate::error::{Error, Result, state};
+use crate::function::Work;
 
 const MONTHS_IN_YEAR: i32 = 12;
 const ROMAN_FROM_LAST: [&str; 12] = [
@@ -33,16 +34,18 @@ enum Node {
     Character(char),
 }
 
-fn nodes(template: &str) -> Vec<Node> {
+fn nodes(template: &str, work: &Work<'_>) -> Result<Vec<Node>> {
     let names = field_names();
     let mut nodes = Vec::new();
     let mut rest = template;
     while !rest.is_empty() {
+        work.spend(PIECE_WORK)?;
         let (mut field, mut bare) = (rest, false);
         while let Some(after) = ["FM", "fm", "TM", "tm"]
             .iter()
             .find_map(|prefix| field.strip_prefix(prefix))
         {
+            work.spend(2)?;
             bare |= !field.starts_with(['T', 't']);
             field = after;
         }
@@ -58,8 +61,11 @@ fn nodes(template: &str) -> Vec<Node> {
                     ordinal: ending.is_some(),
                 });
             }
-            Piece::Between(text) if field.starts_with('"') => {
-                nodes.extend(text.chars().map(Node::Character));
+            Piece::Quoted(text) => {
+                for c in characters(text, true) {
+                    work.spend(PIECE_WORK)?;
+                    nodes.push(Node::Character(c));
+                }
             }
             Piece::Between(text) => nodes.extend(text.chars().map(|c| {
                 match is_separator(c) || c.is_ascii_whitespace() {
@@ -69,7 +75,7 @@ fn nodes(template: &str) -> Vec<Node> {
             })),
         }
     }
-    nodes
+    Ok(nodes)
 }
 
 fn is_separator(c: char) -> bool {
@@ -125,7 +131,7 @@ struct Reader<'t> {
 
 /// The moment that a text is by a template, in microseconds, and how far from UTC its zone is in seconds if
 /// it has one.
-pub(super) fn read(text: &str, template: &str) -> Result<(i64, Option<i64>)> {
+pub(super) fn read(text: &str, template: &str, work: &Work<'_>) -> Result<(i64, Option<i64>)> {
     let mut reader = Reader {
         rest: text,
         said: Said::default(),
@@ -133,13 +139,14 @@ pub(super) fn read(text: &str, template: &str) -> Result<(i64, Option<i64>)> {
         whole: text,
         extra: 0,
     };
-    reader.read(&nodes(template))?;
+    reader.read(&nodes(template, work)?, work)?;
     reader.said.moment(text)
 }
 
 impl Reader<'_> {
-    fn read(&mut self, nodes: &[Node]) -> Result<()> {
+    fn read(&mut self, nodes: &[Node], work: &Work<'_>) -> Result<()> {
         for (at, node) in nodes.iter().enumerate() {
+            work.spend(PIECE_WORK)?;
             if self.rest.is_empty() {
                 break;
             }
@@ -361,7 +368,7 @@ impl Reader<'_> {
         let scope = match open {
             true => start,
             false => {
-                let found = start.chars().count();
+                let found = start.chars().take(width).count();
                 if found < width {
                     let message =
                         format!("source string too short for \"{name}\" formatting field");

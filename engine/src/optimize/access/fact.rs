@@ -9,7 +9,7 @@
 
 use crate::function::cast::cast_value;
 use crate::function::numbers::NARROWED;
-use crate::function::{EvalContext, element_of, like, only, regex, resolve};
+use crate::function::{EvalContext, Work, element_of, like, only, regex, resolve};
 use crate::plan::collation::said;
 use crate::plan::logical::Scan;
 use crate::plan::{Expr, ExprKind};
@@ -169,7 +169,7 @@ fn begins(beginning: Beginning, of: &Expr, column: DataType) -> Option<Fact> {
             });
         }
         (Beginning::Like, Some(pattern)) => {
-            let prefix = like::prefix(pattern);
+            let prefix = like::prefix(pattern, &Work::unasked()).ok()?;
             match prefix.rest {
                 "" => return Some(Fact::OneOf(vec![text(prefix.text)])),
                 rest => (prefix.text, rest == "%"),

@@ -110,7 +110,7 @@ impl Connection {
     /// What parser and planner meet; 42601 where the text holds no statement or several.
     pub fn prepare(&self, sql: &str) -> Result<Statement<'_>> {
         self.plan(self.call()?, |session, _| {
-            session.prepare(one_statement(sql)?)
+            session.prepare(one_statement(sql, session.ledger())?)
         })
     }
 
@@ -254,7 +254,7 @@ impl Connection {
 
     fn copy(&self, sql: &str, pipe: &mut Pipe<'_>) -> Result<u64> {
         self.with_session(|session| {
-            let mut prepared = session.prepare(one_statement(sql)?)?;
+            let mut prepared = session.prepare(one_statement(sql, session.ledger())?)?;
             let done = session.step(&mut prepared, &mut session.new_call(), pipe)?;
             Ok(done.changes)
         })

@@ -42,6 +42,7 @@ impl Given {
     }
 
     /// Gives the values away, in exchange for as many others, which are used again unless they are large.
+    #[inline]
     pub(in crate::session) fn exchange(&mut self, places: &mut [Value]) {
         let values = &mut self.values[..self.used];
         values.swap_with_slice(places);

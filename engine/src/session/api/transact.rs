@@ -2,9 +2,9 @@
 
 use super::connection::Connection;
 use super::transaction::{DropBehavior, Transaction};
+use crate::activity::{Backoff, RetryLimit};
 use crate::error::Result;
 use crate::plan::statement::TransactionOptions;
-use crate::session::execute::backoff::{Backoff, RetryLimit};
 use crate::session::execute::conflict::Retrying;
 
 impl Connection {

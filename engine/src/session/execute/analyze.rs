@@ -22,7 +22,7 @@ pub(in crate::session) fn run(
     pipe: &mut Pipe<'_>,
 ) -> Result<Done> {
     let profile = Arc::<Profile>::default();
-    call.context.profiling = Some(Profiling::new(Arc::clone(&profile)));
+    call.context.profiling = Some(Arc::new(Profiling::new(Arc::clone(&profile))));
     let begin = Instant::now();
     let schema = analyze.statement.schema().unwrap_or_default();
     let arrow = arrow_schema(&schema);

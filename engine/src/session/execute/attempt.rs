@@ -13,7 +13,7 @@
 //! | 6 | the activity record has the transaction | | and counts the statement |
 //! | 7 | the clock is set | it stands at no time yet | it stands where an earlier statement of the snapshot has read it |
 //! | 8 | commits that the statement may show at once are durable | | |
-//! | 9 | the statement runs as one command, and all of it goes if it fails | with its transaction | back to the mark |
+//! | 9 | the statement runs as one command, what its functions have taken from rate limits is written, and all of it goes if it fails | with its transaction | back to the mark |
 //! | 10 | deferred constraints are checked | if it has changed anything | by COMMIT |
 //! | 11 | temporary tables are emptied or dropped | if it has changed anything | by COMMIT |
 //! | 12 | the interrupt is looked at for the last time, and the commit is durable | if it has changed anything | by COMMIT |
@@ -28,10 +28,11 @@ use super::schema_elements;
 use crate::error::Result;
 use crate::exec::Transaction;
 use crate::exec::{self, ExecContext};
-use crate::function::{Needs, SequenceScope, SessionScope, Times};
+use crate::function::{Needs, SessionScope, StatementScope, Times};
 use crate::plan::statement::Planned;
 use crate::session::plans::call::Call;
 use crate::session::plans::prepared::{Names, Prepared};
+use crate::session::sweeper::Sweeper;
 use crate::session::transaction::temporary;
 use remora_storage::transaction::Mark;
 use remora_storage::{Durability, Store, TransactionOptions};
@@ -93,22 +94,30 @@ impl Session {
         call.context.eval.clock.times = Times::starting(tx.time());
         if let Some(scope) = &scope {
             call.context.eval.scope = Some(Arc::clone(scope) as Arc<dyn SessionScope>);
-            call.use_sequences((tx, &self.path), read_only, is_synchronous, &self.sequences);
+            call.use_scope((tx, &self.path), read_only, is_synchronous, &self.sequences);
         }
         if planned.statement.shows_at_once() {
             wait_shown(&self.store, tx, is_synchronous)?;
         }
         let before = tx.begin_command();
+        if planned.needs.has(Needs::ROWS) {
+            call.show_rows(tx);
+        }
         let mut done = dispatch::run(&prepared.plan, tx, call, pipe).and_then(|done| {
             if let Some(elements) = prepared.schema_elements() {
                 schema_elements::make(elements, prepared, tx, call)?;
             }
             if !Arc::ptr_eq(tx.catalog(), prepared.catalog()) {
+                self.has_brief_tables |= temporary::makes_brief(&planned.statement);
                 self.sessions.sweeper.follow(tx.catalog(), &self.store)?;
+            }
+            if planned.needs.has(Needs::WRITES) {
+                write_limits(tx, call, (&self.sessions.sweeper, &self.store))?;
             }
             Ok(done)
         });
-        self.has_brief_tables |= temporary::makes_brief(&planned.statement);
+        // A query that is still to be read has an account of its own.
+        call.context.eval.memory.end();
         if is_alone {
             if done.is_ok() {
                 self.end_own(&mut own, planned, call)?;
@@ -147,7 +156,7 @@ impl Session {
             return Ok(());
         }
         if takes_numbers {
-            call.numbers().map_or(Ok(()), SequenceScope::before_shown)?;
+            call.scope().map_or(Ok(()), StatementScope::before_shown)?;
         }
         // Also where it would have changed something: that there was nothing to change.
         if let Some(tx) = own
@@ -182,8 +191,8 @@ impl Session {
         }
         if done.is_ok() && (changes || planned.shows_commits || takes_numbers) {
             // The numbers of a change become durable with it.
-            let numbers = call.numbers().filter(|_| takes_numbers && !changes);
-            let numbers = numbers.map_or(Ok(()), SequenceScope::before_shown);
+            let numbers = call.scope().filter(|_| takes_numbers && !changes);
+            let numbers = numbers.map_or(Ok(()), StatementScope::before_shown);
             let shown = numbers.and_then(|()| wait_shown(&self.store, tx, is_synchronous));
             if let Err(error) = shown {
                 *done = Err(error);
@@ -210,18 +219,23 @@ impl Session {
         context: Option<&ExecContext>,
     ) -> Result<()> {
         if tx.has_deferred() {
-            match context {
-                Some(context) => exec::check_deferred(tx, context)?,
-                None => {
-                    let mut call = self.new_call();
-                    call.context.eval.clock.times = Times::starting(tx.time());
-                    exec::check_deferred(tx, &call.context)?;
-                }
-            }
+            self.check_deferred(tx, context)?;
         }
         match self.has_brief_tables {
             true => temporary::settle(tx, &self.path),
             false => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn check_deferred(&self, tx: &mut Transaction, context: Option<&ExecContext>) -> Result<()> {
+        match context {
+            Some(context) => exec::check_deferred(tx, context),
+            None => {
+                let mut call = self.new_call();
+                call.context.eval.clock.times = Times::starting(tx.time());
+                exec::check_deferred(tx, &call.context)
+            }
         }
     }
 
@@ -232,6 +246,19 @@ impl Session {
             false => Durability::Buffered,
         };
         self.block.durability.unwrap_or(setting)
+    }
+}
+
+/// Writes what functions of a statement have taken from rate limits, the rows of which expire.
+#[inline(never)]
+fn write_limits(
+    tx: &mut Transaction,
+    call: &Call,
+    (sweeper, store): (&Sweeper, &Store),
+) -> Result<()> {
+    match call.scope() {
+        Some(scope) if scope.write_limits(tx)? => sweeper.follow(&store.catalog(), store),
+        _ => Ok(()),
     }
 }
 

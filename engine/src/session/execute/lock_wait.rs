@@ -16,8 +16,8 @@
 //!
 //! Room in a table is waited for likewise, but for ever if there is no `lock_timeout`. Nobody can tell who will make it.
 
-use super::backoff::{Backoff, RetryLimit};
 use super::core::Session;
+use crate::activity::{Backoff, RetryLimit};
 use crate::error::{Error, Result, state};
 use remora_storage::transaction::Waited;
 use remora_storage::{TableId, TransactionId};

@@ -2,7 +2,6 @@
 
 pub(super) mod analyze;
 pub(super) mod attempt;
-pub(super) mod backoff;
 pub(super) mod conflict;
 pub(super) mod copy;
 pub(super) mod core;

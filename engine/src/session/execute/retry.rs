@@ -9,12 +9,11 @@
 //!
 //! A statement that reads from or writes to the caller's pipe is run again only where the pipe was not touched.
 
-use super::backoff::Backoff;
 use super::core::Session;
 use super::dispatch::{Done, Pipe};
 use super::lock_wait::Patience;
+use crate::activity::{Backoff, Reliefs};
 use crate::error::{Error, Result};
-use crate::exec::Reliefs;
 use crate::session::plans::call::Call;
 use crate::session::plans::prepared::Prepared;
 use remora_storage::transaction::ReadMark;

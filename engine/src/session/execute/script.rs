@@ -7,9 +7,10 @@
 use super::core::Session;
 use super::dispatch::Pipe;
 use crate::error::Result;
-use crate::parse::{Parsed, parse};
+use crate::parse::Parsed;
 use crate::session::api::outcome::{self, Outcome};
 use crate::session::plans::call::Call;
+use crate::session::plans::planning::parsed;
 use crate::session::plans::prepared::Prepared;
 
 /// Runs a text; the result is that of its last statement.
@@ -25,7 +26,7 @@ pub(in crate::session) fn run(
             false => error,
         });
     }
-    let mut parsed = parse(sql)?;
+    let mut parsed = parsed(sql, &session.ledger)?;
     if parsed.len() > 1 {
         return several(session, parsed, call);
     }

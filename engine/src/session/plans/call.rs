@@ -7,7 +7,8 @@ use crate::error::Result;
 use crate::exec::ExecContext;
 use crate::exec::Transaction;
 use crate::function::{
-    EvalContext, Patience, SearchPath, SequenceScope, SessionSequences, StatementClock, cast, text,
+    EvalContext, MemoryTracker, Patience, SearchPath, SessionSequences, StatementClock,
+    StatementScope, cast, text,
 };
 use crate::notification::Outbox;
 use crate::session::api::given::Given;
@@ -40,11 +41,12 @@ impl Call {
                 eval: EvalContext {
                     clock: StatementClock::of(time),
                     session: Some(Arc::clone(session)),
-                    sequences: None,
+                    statement: None,
                     scope: None,
                     style: None,
                     types: None,
                     patience: Patience::default(),
+                    memory: MemoryTracker::new(ledger),
                 },
                 parameters: Arc::from([]),
                 ledger: Arc::clone(ledger),
@@ -59,9 +61,9 @@ impl Call {
         }
     }
 
-    /// Lets the statement take numbers from the sequences that its transaction sees.
+    /// Gives the statement what its functions may use of the database, as its transaction sees it.
     #[cold]
-    pub(in crate::session) fn use_sequences(
+    pub(in crate::session) fn use_scope(
         &mut self,
         (tx, path): (&Transaction, &Arc<SearchPath>),
         read_only: bool,
@@ -70,18 +72,26 @@ impl Call {
     ) {
         let (catalog, core) = (Arc::clone(tx.catalog()), Arc::clone(tx.core()));
         let names = (catalog, Arc::clone(path));
-        let scope = SequenceScope::new(names, core, read_only, is_synchronous, session);
-        self.context.eval.sequences = Some(scope);
+        let scope = StatementScope::new(names, core, read_only, is_synchronous, session);
+        self.context.eval.statement = Some(scope);
     }
 
-    /// The numbers of sequences that the statement has taken, if it may take any.
-    pub(in crate::session) fn numbers(&self) -> Option<&SequenceScope> {
-        self.context.eval.sequences.as_deref()
+    /// Lets functions of the statement look at the rows that it sees.
+    #[cold]
+    pub(in crate::session) fn show_rows(&self, tx: &Transaction) {
+        if let Some(scope) = self.scope() {
+            scope.show(tx.id(), tx.view());
+        }
+    }
+
+    /// The scope of the statement, if its functions need one.
+    pub(in crate::session) fn scope(&self) -> Option<&StatementScope> {
+        self.context.eval.statement.as_deref()
     }
 
     /// Takes the messages to other sessions that the statement has sent.
     pub(in crate::session) fn take_outbox(&self) -> Outbox {
-        let scope = self.context.eval.sequences.as_ref();
+        let scope = self.context.eval.statement.as_ref();
         scope.map(|scope| scope.take_outbox()).unwrap_or_default()
     }
 
@@ -142,7 +152,7 @@ impl Call {
         let ExecContext {
             eval, parameters, ..
         } = &mut self.context;
-        (eval.sequences, eval.scope, eval.types) = (None, None, None);
+        (eval.statement, eval.scope, eval.types) = (None, None, None);
         match Arc::get_mut(parameters) {
             Some(parameters) => parameters.fill(Value::Null),
             // A query that is still being read holds the list.

@@ -4,13 +4,15 @@ use super::call::Call;
 use super::plan_cache::Kept;
 use super::prepared::{Names, Prepared};
 use super::template::Template;
-use crate::activity::SessionRecord;
+use crate::activity::{SessionRecord, relieved};
 use crate::bind::declaration;
 use crate::error::{Error, Result, state};
-use crate::parse::{Parsed, PreparedSyntax, Syntax, parse};
+use crate::parse::{self, Parsed, PreparedSyntax, Syntax};
 use crate::plan::Statement;
 use crate::session::api::given::Given;
 use crate::session::execute::core::Session;
+use remora_storage::pool::{Ledger, Owner};
+use std::sync::Arc;
 
 impl Session {
     /// Plans a statement for the catalog it would see now.
@@ -160,7 +162,7 @@ impl Session {
     }
 
     fn made_of(&mut self, template: &Template) -> Option<Prepared> {
-        let parsed = parse(template.text()).ok()?.pop()?;
+        let parsed = parse::parse(template.text()).ok()?.pop()?;
         self.planned = SessionRecord::number_after(self.planned);
         let catalog = self.catalog();
         let names = self.names(&catalog);
@@ -178,8 +180,8 @@ impl Session {
         }
         let catalog = self.catalog();
         let names = self.names(&catalog);
-        let planned =
-            one_statement(sql).and_then(|parsed| Prepared::new(parsed, names, self.planned));
+        let planned = one_statement(sql, &self.ledger)
+            .and_then(|parsed| Prepared::new(parsed, names, self.planned));
         match planned {
             Err(found) if found.sqlstate() == error.sqlstate() => found,
             _ => error,
@@ -188,7 +190,7 @@ impl Session {
 
     /// Plans a text, and leaves the plan for the next run of it.
     pub(in crate::session) fn prepare_to_keep(&mut self, sql: &str) -> Result<Prepared> {
-        let prepared = self.prepare(one_statement(sql)?)?;
+        let prepared = self.prepare(one_statement(sql, &self.ledger)?)?;
         self.keep(sql, &prepared);
         Ok(prepared)
     }
@@ -206,9 +208,27 @@ impl Session {
     }
 }
 
+/// Parses a text. Where that takes much, it is reserved for as long as anything that comes of it lives.
+///
+/// # Errors
+/// Those of the parser; 53200.
+pub(in crate::session) fn parsed(sql: &str, ledger: &Arc<Ledger>) -> Result<Vec<Parsed>> {
+    let bytes = parse::memory(sql);
+    if bytes == 0 {
+        return parse::parse(sql);
+    }
+    let memory = relieved(ledger, || ledger.reserve(Owner::Query, bytes as u64))?;
+    let memory = Arc::new(memory);
+    let mut parsed = parse::parse(sql)?;
+    for statement in &mut parsed {
+        statement.memory = Some(Arc::clone(&memory));
+    }
+    Ok(parsed)
+}
+
 /// Parses a text that must hold exactly one statement.
-pub(in crate::session) fn one_statement(sql: &str) -> Result<Parsed> {
-    let mut parsed = parse(sql)?;
+pub(in crate::session) fn one_statement(sql: &str, ledger: &Arc<Ledger>) -> Result<Parsed> {
+    let mut parsed = parsed(sql, ledger)?;
     match (parsed.pop(), parsed.is_empty()) {
         (Some(one), true) => Ok(one),
         (None, _) => Err(sql_error!(SYNTAX_ERROR, "there is no statement")),

@@ -4,7 +4,6 @@ mod unlogged;
 
 use super::ddl::DdlStep;
 use super::validate::Validation;
-use super::waiting::Awaited;
 use super::{Committed, Core, RowRef, Transaction, TransactionOptions};
 use crate::block::Chain;
 use crate::catalog::{Catalog, CatalogObject, same_rows};
@@ -283,7 +282,8 @@ impl Transaction {
                 let deleted = of(WriteKind::Delete);
                 count.note_commit(of(WriteKind::Insert), deleted);
                 if deleted > 0 {
-                    self.core.waiting.call(Awaited::Room(touched.entry.def.id));
+                    let table = touched.entry.def.id;
+                    self.core.waiting.call_for_room(table, deleted);
                 }
             }
         }

@@ -13,6 +13,9 @@ mod deletions;
 mod evacuation;
 mod foreign;
 mod garbage;
+mod gone;
+#[cfg(feature = "shuttle")]
+mod gone_models;
 mod hashed;
 mod histories;
 mod holds;

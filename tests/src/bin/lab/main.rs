@@ -29,6 +29,9 @@ mod history;
 mod ids;
 mod killtest;
 mod kv;
+mod leases;
+mod limits;
+mod long_values;
 mod memory;
 mod notifications;
 mod once;
@@ -44,8 +47,13 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 /// A tool: its name, what it does, and the function that does it.
 type Tool = (&'static str, &'static str, fn(Arguments) -> Result<()>);
 
-const TOOLS: [Tool; 21] = [
+const TOOLS: [Tool; 25] = [
     ("beside", "another build of this lab, in turn", beside::run),
+    (
+        "budget",
+        "what statements over long values take of memory",
+        long_values::budget::run,
+    ),
     (
         "caches",
         "what caches find, and what they take",
@@ -96,6 +104,17 @@ const TOOLS: [Tool; 21] = [
         "get and put by key, beside SQLite and others",
         kv::run,
     ),
+    (
+        "lateness",
+        "how late calls over long values hear their time limit",
+        long_values::lateness::run,
+    ),
+    (
+        "leases",
+        "a work queue whose consumers fail, and kills in between",
+        leases::run,
+    ),
+    ("limits", "rate limits of many threads", limits::run),
     ("memory", "whether what was freed can be used", memory::run),
     (
         "notifications",

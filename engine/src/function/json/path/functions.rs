@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::function::kernel::function;
 use crate::function::native::{Boolean, Jsonb, SqlType, Text};
 use crate::function::table::{TableFunction, TableRows};
-use crate::function::{EvalContext, Overload, string};
+use crate::function::{EvalContext, Overload, Work};
 use remora_storage::value::{ColumnBuilder, PackedType};
 use remora_storage::{DataType, Value, ValueRef};
 
@@ -75,18 +75,32 @@ fn exists(arguments: &[ValueRef<'_>], caller: Caller, context: &EvalContext) -> 
     })
 }
 
-/// All items, packed as they stand within others, and how many they are.
-fn gather(
-    arguments: &[ValueRef<'_>],
-    caller: Caller,
-    context: &EvalContext,
-) -> Result<Vec<Vec<u8>>> {
-    let (mut found, mut bytes) = (Vec::new(), 0_usize);
+/// Documents, one behind the other.
+#[derive(Debug, Default)]
+struct Gathered {
+    bytes: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<usize>,
+}
+
+impl Gathered {
+    fn get(&self, at: usize) -> Option<&[u8]> {
+        let end = *self.ends.get(at)?;
+        let begin = at.checked_sub(1).map_or(0, |before| self.ends[before]);
+        Some(&self.bytes[begin..end])
+    }
+}
+
+/// All items as documents.
+fn gather(arguments: &[ValueRef<'_>], caller: Caller, context: &EvalContext) -> Result<Gathered> {
+    let mut found = Gathered::default();
+    let work = Work::new(context);
     run(arguments, caller, context, &mut |_, item| {
         let document = item.document(context)?;
-        bytes += document.len();
-        string::check_size(Some(bytes))?;
-        found.push(document);
+        let end = found.bytes.len() + document.len();
+        work.reach(end + size_of_val(&found.ends[..]))?;
+        found.bytes.extend_from_slice(&document);
+        found.ends.push(end);
         Ok(true)
     })?;
     Ok(found)
@@ -94,8 +108,8 @@ fn gather(
 
 fn matches(arguments: &[ValueRef<'_>], caller: Caller, context: &EvalContext) -> Result<Value> {
     let found = gather(arguments, caller, context)?;
-    let only = match found.as_slice() {
-        [only] => only.first().copied(),
+    let only = match (found.get(0), found.get(1)) {
+        (Some(only), None) => only.first().copied(),
         _ => None,
     };
     const TRUE: u8 = Tag::True as u8;
@@ -116,14 +130,18 @@ fn matches(arguments: &[ValueRef<'_>], caller: Caller, context: &EvalContext) ->
 }
 
 fn array(arguments: &[ValueRef<'_>], caller: Caller, context: &EvalContext) -> Result<Value> {
-    packed::pack_array(&gather(arguments, caller, context)?).map(owned_jsonb)
+    let found = gather(arguments, caller, context)?;
+    let work = Work::new(context);
+    let mut elements = Vec::with_capacity(found.ends.len());
+    elements.extend((0..).map_while(|at| found.get(at)));
+    packed::pack_array(&elements, &work).map(owned_jsonb)
 }
 
 fn first(arguments: &[ValueRef<'_>], caller: Caller, context: &EvalContext) -> Result<Value> {
     let mut found = Value::Null;
     run(arguments, caller, context, &mut |_, item| {
         if matches!(found, Value::Null) {
-            found = owned_jsonb(item.document(context)?);
+            found = owned_jsonb(item.document(context)?.into_owned());
         }
         Ok(true)
     })?;
@@ -184,8 +202,8 @@ pub(in crate::function) static FUNCTIONS: &[&[Overload]] = &[
 struct Items {
     arguments: Vec<Value>,
     is_zoned: bool,
-    /// The next one last.
-    found: Option<Vec<Vec<u8>>>,
+    found: Option<Gathered>,
+    given: usize,
 }
 
 impl TableRows for Items {
@@ -205,18 +223,17 @@ impl TableRows for Items {
                 } else {
                     Caller::Plain
                 };
-                let mut found = gather(&arguments, caller, context)?;
-                found.reverse();
-                self.found.insert(found)
+                self.found.insert(gather(&arguments, caller, context)?)
             }
         };
         for given in 0..wanted {
             context.check()?;
-            let Some(item) = found.pop() else {
+            let Some(item) = found.get(self.given) else {
                 return Ok(given);
             };
+            self.given += 1;
             if let Some(column) = columns.first_mut() {
-                column.push(owned_jsonb(item).as_ref());
+                column.push(ValueRef::Packed(PackedType::Jsonb, item));
             }
         }
         Ok(wanted)
@@ -244,14 +261,15 @@ fn items(arguments: &[Value], is_zoned: bool) -> Box<dyn TableRows> {
         arguments: arguments.to_vec(),
         is_zoned,
         found: None,
+        given: 0,
     })
 }
 
-fn start(arguments: &[Value]) -> Result<Box<dyn TableRows>> {
+fn start(arguments: &[Value], _: &EvalContext) -> Result<Box<dyn TableRows>> {
     Ok(items(arguments, false))
 }
 
-fn start_zoned(arguments: &[Value]) -> Result<Box<dyn TableRows>> {
+fn start_zoned(arguments: &[Value], _: &EvalContext) -> Result<Box<dyn TableRows>> {
     Ok(items(arguments, true))
 }
 

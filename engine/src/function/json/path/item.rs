@@ -5,8 +5,8 @@ use super::super::sql::NULL;
 use super::super::{number, sql};
 use super::decimal_of;
 use crate::error::{Error, Result};
-use crate::function::EvalContext;
 use crate::function::text::write_numeric;
+use crate::function::{EvalContext, Work};
 use remora_storage::{DataType, Numeric, Value};
 use std::borrow::Cow;
 
@@ -116,15 +116,19 @@ impl<'a> Item<'a> {
     }
 
     /// The item as a document of its own.
-    pub(super) fn document(&self, context: &EvalContext) -> Result<Vec<u8>> {
+    pub(super) fn document(&self, context: &EvalContext) -> Result<Cow<'_, [u8]>> {
         match self {
-            Self::Value(bytes) => Ok(packed::lift(bytes).to_vec()),
-            Self::Pair(pair) => packed::pack_object(&pair.members()),
+            Self::Value(bytes) => Ok(Cow::Borrowed(packed::lift(bytes))),
+            Self::Pair(pair) => {
+                let object = packed::pack_object(&pair.members(), &Work::new(context))?;
+                Ok(Cow::Owned(object))
+            }
             Self::Moment(moment) => {
                 let mut out = Vec::new();
                 let style = context.style().of_json();
-                sql::pack_value(&mut out, moment.0.as_ref(), moment.1, &style)?;
-                Ok(out)
+                let work = Work::new(context);
+                sql::pack_value(&mut out, moment.0.as_ref(), moment.1, &style, &work)?;
+                Ok(Cow::Owned(out))
             }
         }
     }

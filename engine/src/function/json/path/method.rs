@@ -6,7 +6,7 @@ use super::item::{Fail, Item, Outcome, Pair, Shape, fails, string};
 use super::run::{Run, Scope};
 use super::{Method, Node, Operator};
 use crate::error::{Error, state};
-use crate::function::{decimal, text};
+use crate::function::{Work, decimal, text};
 use remora_storage::{DataType, Numeric, Value};
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -178,7 +178,11 @@ fn double(item: &Item<'_>) -> Outcome<Item<'static>> {
     const WHAT: &str = "argument of jsonpath item method .double() is";
     let (kind, given) = match item.scalar() {
         Some((Tag::Negative | Tag::Zero | Tag::Positive, bytes)) => {
-            let shown = super::super::write::to_string(bytes, super::super::write::Layout::Tight)?;
+            let shown = super::super::write::to_string(
+                bytes,
+                super::super::write::Layout::Tight,
+                &Work::unasked(),
+            )?;
             let number = Item::Value(Cow::Owned(bytes.to_vec()));
             let fits = text::parse(&shown, DataType::Double);
             return match fits {

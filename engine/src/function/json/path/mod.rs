@@ -32,6 +32,7 @@ mod tests;
 pub(in crate::function) use functions::{FUNCTIONS, TABLE_FUNCTIONS};
 
 use crate::error::{Error, Result, state};
+use crate::function::Work;
 use remora_storage::Numeric;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -205,6 +206,14 @@ fn path(text: &str) -> Result<Rc<Path>> {
         if let Some(at) = read.iter().position(|(known, _)| known == text) {
             return Ok(Rc::clone(&read[at].1));
         }
+        if text.len() > PATH_BYTES_MAX {
+            return Err(
+                sql_error!(PROGRAM_LIMIT_EXCEEDED, "jsonpath is too long").with_detail(format!(
+                    "It has {} bytes, and may have {PATH_BYTES_MAX}.",
+                    text.len()
+                )),
+            );
+        }
         let path = Rc::new(parse::parse(text)?);
         if read.len() == KEPT {
             read.remove(0);
@@ -218,11 +227,14 @@ fn syntax_error(message: impl Into<String>) -> Error {
     Error::new(state::SYNTAX_ERROR, message)
 }
 
+/// The longest path that is read, which nothing interrupts.
+const PATH_BYTES_MAX: usize = 1 << 20;
+
 /// A packed number.
 ///
 /// # Errors
 /// 22003 where it has more digits than NUMERIC has here.
 fn decimal_of(value: &[u8]) -> Result<Numeric> {
-    let text = super::write::to_string(value, super::write::Layout::Tight)?;
+    let text = super::write::to_string(value, super::write::Layout::Tight, &Work::unasked())?;
     crate::function::text::parse_numeric(&text)
 }

@@ -14,7 +14,7 @@ use super::item::{Fail, Item, Outcome, Shape, fails, string, whole};
 use super::{LAST_LEVEL, Node, Path, Step};
 use crate::error::{Error, Result, state};
 use crate::function::decimal;
-use crate::function::{EvalContext, json::sql::NULL};
+use crate::function::{EvalContext, Work, json::sql::NULL};
 use std::borrow::Cow;
 
 /// What an expression is asked of.
@@ -146,7 +146,7 @@ impl<'a> Run<'a> {
         let Some(variables) = self.variables else {
             return Ok(Item::Value(Cow::Borrowed(NULL)));
         };
-        match get::field(variables, name)? {
+        match get::field(variables, name, &Work::new(self.context))? {
             Some(value) => Ok(Item::Value(Cow::Borrowed(value))),
             None => {
                 let message = format!("could not find jsonpath variable \"{name}\"");
@@ -258,7 +258,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         match step {
-            Step::Key(name) => match key(shape, name)? {
+            Step::Key(name) => match key(shape, name, &Work::new(self.context))? {
                 Ok(Some(value)) => stack.push(Todo::One(Item::Value(value), next)),
                 Ok(None) if !here.is_lenient => {
                     let message = format!("JSON object does not contain key \"{name}\"");
@@ -405,9 +405,13 @@ fn is_of_members(step: &Step) -> bool {
 }
 
 /// The value of a key; `Err` where the shape is no object.
-fn key<'a>(shape: Shape<'a>, name: &str) -> Result<std::result::Result<Option<Cow<'a, [u8]>>, ()>> {
+fn key<'a>(
+    shape: Shape<'a>,
+    name: &str,
+    work: &Work<'_>,
+) -> Result<std::result::Result<Option<Cow<'a, [u8]>>, ()>> {
     Ok(match shape {
-        Shape::Object(members) => Ok(member(members, name)?.map(Cow::Borrowed)),
+        Shape::Object(members) => Ok(member(members, name, work)?.map(Cow::Borrowed)),
         Shape::Pair(pair) => {
             let found = pair.members().into_iter().find(|(key, _)| *key == name);
             Ok(found.map(|(_, value)| value))

@@ -2,6 +2,7 @@
 
 use super::super::write::write_quoted;
 use super::{LAST_LEVEL, Node, Operator, Path, Step};
+use crate::function::Work;
 use crate::function::text::write_numeric;
 use std::fmt::Write;
 
@@ -36,6 +37,11 @@ fn binary(out: &mut String, whole: &Node, left: &Node, sign: &str, right: &Node,
     bracket(out, brackets, ')');
 }
 
+fn quoted(out: &mut String, text: &str) {
+    // Work that nothing interrupts has no other errors.
+    let _ = write_quoted(out, text, &Work::unasked());
+}
+
 fn bracket(out: &mut String, brackets: bool, bracket: char) {
     if brackets {
         out.push(bracket);
@@ -48,10 +54,10 @@ fn node(out: &mut String, whole: &Node, brackets: bool) {
         Node::Bool(true) => out.push_str("true"),
         Node::Bool(false) => out.push_str("false"),
         Node::Number(number) => write_numeric(out, *number),
-        Node::String(text) => write_quoted(out, text),
+        Node::String(text) => quoted(out, text),
         Node::Variable(name) => {
             out.push('$');
-            write_quoted(out, name);
+            quoted(out, name);
         }
         Node::Root => out.push('$'),
         Node::Current => out.push('@'),
@@ -80,7 +86,7 @@ fn node(out: &mut String, whole: &Node, brackets: bool) {
             bracket(out, brackets, '(');
             node(out, left, priority(left) <= priority(whole));
             out.push_str(" like_regex ");
-            write_quoted(out, pattern);
+            quoted(out, pattern);
             if !letters.is_empty() {
                 let _ = write!(out, " flag \"{letters}\"");
             }
@@ -102,7 +108,7 @@ fn step(out: &mut String, step: &Step) {
     match step {
         Step::Key(key) => {
             out.push('.');
-            write_quoted(out, key);
+            quoted(out, key);
         }
         Step::AnyKey => out.push_str(".*"),
         Step::AnyElement => out.push_str("[*]"),
@@ -137,7 +143,7 @@ fn step(out: &mut String, step: &Step) {
         Step::Moment(template) => {
             out.push_str(".datetime(");
             if let Some(template) = template {
-                write_quoted(out, template);
+                quoted(out, template);
             }
             out.push(')');
         }

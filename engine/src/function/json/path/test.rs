@@ -9,7 +9,7 @@ use super::run::{Run, Scope};
 use super::{Comparison, Node};
 use crate::error::{Error, Result, state};
 use crate::function::calendar::DAY;
-use crate::function::regex;
+use crate::function::{Work, regex};
 use remora_storage::{DataType, Value};
 use std::cmp::Ordering;
 
@@ -22,7 +22,7 @@ pub(super) fn pattern_is_right(pattern: &str, letters: &str) -> Result<()> {
             "XQuery \"x\" flag (expanded regular expressions)",
         ));
     }
-    regex::like_regex("", pattern, letters).map(|_| ())
+    regex::like_regex("", pattern, letters, &Work::unasked()).map(|_| ())
 }
 
 /// Takes a failure of the path for not knowing.
@@ -70,7 +70,10 @@ impl<'a> Run<'a> {
             Node::Like(left, pattern, letters) => {
                 let once = Some(vec![scope.current.clone()]);
                 self.any_pair(left, once, scope, |item, _| match item.text() {
-                    Some(text) => Ok(Some(regex::like_regex(text, pattern, letters)?)),
+                    Some(text) => {
+                        let work = Work::new(self.context);
+                        Ok(Some(regex::like_regex(text, pattern, letters, &work)?))
+                    }
                     None => Ok(None),
                 })?
             }

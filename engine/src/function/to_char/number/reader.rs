@@ -4,11 +4,12 @@
 //! digit or the point, and a sign around it; what is between fields takes any one character. What has been read
 //! is a number of as many digits as there are places.
 
-use super::{Shape, Sign};
+use super::{FIELD_WORK, Shape, Sign};
 use crate::error::{Error, Result, state};
+use crate::function::Work;
 use crate::function::decimal;
 use crate::function::text;
-use crate::function::to_char::Piece;
+use crate::function::to_char::{Piece, characters};
 use remora_storage::{DataType, Numeric, Value};
 
 /// What belongs to a number, and is not passed over.
@@ -20,8 +21,8 @@ const POWER_SCALE: u8 = 16;
 /// # Errors
 /// 42601 for a template whose fields do not go together, 0A000 for one that only writes, 22P02 where there is no
 /// number, 22003 where it has more digits than the template.
-pub(in super::super) fn read(text: &str, template: &str) -> Result<Numeric> {
-    let shape = Shape::of(template)?;
+pub(in super::super) fn read(text: &str, template: &str, work: &Work<'_>) -> Result<Numeric> {
+    let shape = Shape::of(template, work)?;
     for (only_written, name) in [(shape.scientific, "EEEE"), (shape.roman, "RN")] {
         if only_written {
             let message = format!("\"{name}\" not supported for input");
@@ -42,17 +43,26 @@ pub(in super::super) fn read(text: &str, template: &str) -> Result<Numeric> {
         if reader.is_over() {
             break;
         }
-        match piece {
-            Piece::Field(name) => reader.field(name),
-            // Each character of the template stands for one of the text.
-            Piece::Between(between) => between.chars().for_each(|_| reader.pass()),
+        work.spend(FIELD_WORK)?;
+        // Each character of the template stands for one of the text.
+        let (between, is_quoted) = match piece {
+            Piece::Field(name) => {
+                reader.field(name);
+                continue;
+            }
+            Piece::Between(text) => (text, false),
+            Piece::Quoted(text) => (text, true),
+        };
+        for c in characters(between, is_quoted) {
+            work.spend(c.len_utf8())?;
+            reader.pass();
         }
     }
     reader.number()
 }
 
 struct Reader<'a> {
-    shape: &'a Shape,
+    shape: &'a Shape<'a>,
     input: &'a [u8],
     at: usize,
     /// `+`, `-`, or a blank for none.

@@ -34,6 +34,27 @@ fn until_waiting(db: &Database) {
     }
 }
 
+/// Each of eight who wait woke the others when its attempt was undone, and so they all tried without end.
+#[test]
+fn those_who_wait_do_not_wake_each_other() {
+    let db = bounded(1, "wait");
+    let conn = db.connect().unwrap();
+    conn.execute_batch("INSERT INTO q VALUES (1); CREATE SEQUENCE attempts")
+        .unwrap();
+    scope(|scope| {
+        for _ in 0..8 {
+            let conn = db.connect().unwrap();
+            conn.execute("SET lock_timeout = '200ms'", []).unwrap();
+            scope.spawn(move || {
+                let refused = conn.execute("INSERT INTO q VALUES (nextval('attempts') + 1)", []);
+                assert_eq!(refused.unwrap_err().sqlstate(), "55P03");
+            });
+        }
+    });
+    let attempts = number(&conn, "SELECT last_value FROM attempts");
+    assert!((8..80).contains(&attempts), "{attempts}");
+}
+
 #[test]
 fn who_waits_goes_on_when_a_deletion_has_committed_or_an_insertion_was_taken_back() {
     let db = bounded(1, "wait");

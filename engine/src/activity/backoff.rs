@@ -1,6 +1,6 @@
 //! How long whoever lost a conflict waits before he tries again.
 //!
-//! Nobody waits for a row (unless he was told to: [`super::lock_wait`]): who comes second has lost, and what
+//! Nobody waits for a row (unless he was told to: `session::execute::lock_wait`): who comes second has lost, and what
 //! he did is undone before he is told. So there is always one who goes on, and there is no deadlock; what is
 //! left to avoid is that losers take the processor from the winner.
 //!
@@ -13,7 +13,7 @@
 //!
 //! One policy for statements of their own and for [`Connection::transact`](crate::Connection::transact).
 
-use crate::activity::Interrupt;
+use super::Interrupt;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
@@ -66,7 +66,7 @@ impl RetryLimit {
 
 /// The pauses of one statement or transaction.
 #[derive(Default)]
-pub(in crate::session) struct Backoff {
+pub(crate) struct Backoff {
     limit: RetryLimit,
     failed: u32,
     /// When no try begins any more.
@@ -74,7 +74,7 @@ pub(in crate::session) struct Backoff {
 }
 
 impl Backoff {
-    pub(in crate::session) fn new(limit: RetryLimit) -> Self {
+    pub(crate) fn new(limit: RetryLimit) -> Self {
         Self {
             limit,
             ..Self::default()
@@ -82,7 +82,7 @@ impl Backoff {
     }
 
     /// Pauses and returns true, or returns false when it is time to give up.
-    pub(in crate::session) fn pause(&mut self, interrupt: &Interrupt) -> bool {
+    pub(crate) fn pause(&mut self, interrupt: &Interrupt) -> bool {
         self.failed += 1;
         if self.failed >= self.limit.attempts || interrupt.is_set() {
             return false;

@@ -1,25 +1,20 @@
 //! Functions on text. Positions and lengths count characters, from 1.
 
-use super::kernel::function;
-use super::native::{Bytea, Integer, SqlType};
-use super::{EvalContext, Overload};
+mod find;
+mod letter_case;
+mod trim;
+
+pub(in crate::function) use find::{Finder, Occurrences};
+pub(in crate::function) use letter_case::lower;
+
 use crate::error::{Error, Result, state};
+use crate::function::kernel::function;
+use crate::function::native::{Bytea, Integer, SqlType};
+use crate::function::{EvalContext, Overload, Work, joined, joined_texts, pieces_from_end};
 use remora_storage::{Value, ValueRef};
 
-/// What one value may grow to: 1 GiB, as in PostgreSQL.
-const BYTES_MAX: usize = (1 << 30) - 1;
-
-/// Steps between two looks at the interrupt.
-const CHECK_STEPS: usize = 1 << 16;
 /// Bytes that are copied between two looks.
 const PIECE_BYTES: usize = 1 << 20;
-
-/// 54000 where a result would be longer than a value may be.
-pub(super) fn check_size(bytes: Option<usize>) -> Result<usize> {
-    bytes
-        .filter(|bytes| *bytes <= BYTES_MAX)
-        .ok_or_else(|| sql_error!(PROGRAM_LIMIT_EXCEEDED, "requested length too large"))
-}
 
 fn invalid(message: impl Into<String>) -> Error {
     Error::new(state::INVALID_PARAMETER_VALUE, message)
@@ -33,16 +28,18 @@ fn length(text: &str) -> i32 {
 fn between(text: &str, start: i64, end: i64) -> &str {
     let skip = (start - 1).max(0) as usize;
     let take = (end - start.max(1)).max(0) as usize;
-    let from = text
-        .char_indices()
-        .nth(skip)
-        .map_or(text.len(), |(at, _)| at);
-    let rest = &text[from..];
-    let to = rest
-        .char_indices()
-        .nth(take)
-        .map_or(rest.len(), |(at, _)| at);
-    &rest[..to]
+    let rest = &text[byte_of(text, skip)..];
+    &rest[..byte_of(rest, take)]
+}
+
+/// Where the character of a number begins, from 0; the end of the text where it has no such character.
+fn byte_of(text: &str, number: usize) -> usize {
+    let mut chars = text.chars();
+    // Many characters at a time, unlike `char_indices`.
+    if number > 0 {
+        chars.nth(number - 1);
+    }
+    text.len() - chars.as_str().len()
 }
 
 fn substr(text: &str, start: i32) -> Result<String> {
@@ -72,8 +69,9 @@ fn substr_bytes(bytes: &[u8], start: i32, count: Option<i32>) -> Result<Vec<u8>>
     Ok(bytes[from..end].to_vec())
 }
 
-fn position(text: &str, part: &str) -> Result<i32> {
-    Ok(text.find(part).map_or(0, |at| length(&text[..at]) + 1))
+fn position(context: &EvalContext, text: &str, part: &str) -> Result<i32> {
+    let found = Finder::of(part.as_bytes()).find(text.as_bytes(), 0, &Work::new(context))?;
+    Ok(found.map_or(0, |at| length(&text[..at]) + 1))
 }
 
 /// A negative count leaves that many off the other end.
@@ -105,19 +103,15 @@ fn pad(context: &EvalContext, text: &str, width: i32, fill: &str, before: bool) 
         return Ok(between(text, 1, 1 + width as i64).to_owned());
     }
     let longest = fill.chars().map(char::len_utf8).max().unwrap_or(1);
-    check_size(
-        missing
-            .checked_mul(longest)
-            .and_then(|n| n.checked_add(text.len())),
-    )?;
-    let mut out = String::with_capacity(text.len() + missing);
+    let most = missing.checked_mul(longest);
+    let size = context.room(most.and_then(|most| most.checked_add(text.len())))?;
+    let mut out = String::with_capacity(size);
     if !before {
         out.push_str(text);
     }
-    for (number, c) in fill.chars().cycle().take(missing).enumerate() {
-        if number.is_multiple_of(CHECK_STEPS) {
-            context.check()?;
-        }
+    let work = Work::new(context);
+    for c in fill.chars().cycle().take(missing) {
+        work.spend(c.len_utf8())?;
         out.push(c);
     }
     if before {
@@ -144,7 +138,7 @@ fn rpad_blank(context: &EvalContext, text: &str, width: i32) -> Result<String> {
 
 fn repeat(context: &EvalContext, text: &str, count: i32) -> Result<String> {
     let count = count.max(0) as usize;
-    let size = check_size(text.len().checked_mul(count))?;
+    let size = context.room(text.len().checked_mul(count))?;
     if size <= PIECE_BYTES {
         return Ok(text.repeat(count));
     }
@@ -167,54 +161,53 @@ fn replace(context: &EvalContext, text: &str, from: &str, to: &str) -> Result<St
     }
     let mut out = String::with_capacity(text.len());
     let mut end = 0;
-    for (number, (at, _)) in text.match_indices(from).enumerate() {
-        if number.is_multiple_of(CHECK_STEPS) {
-            context.check()?;
-        }
+    let work = Work::new(context);
+    for at in Occurrences::of(from, text, &work) {
+        let at = at?;
+        work.spend(from.len() + to.len())?;
+        work.reach(out.len() + at - end + to.len())?;
         out.push_str(&text[end..at]);
-        check_size(out.len().checked_add(to.len()))?;
         out.push_str(to);
         end = at + from.len();
     }
-    check_size(Some(out.len() + text.len() - end))?;
+    work.reach(out.len() + text.len() - end)?;
     out.push_str(&text[end..]);
     Ok(out)
 }
 
-/// The first letter of each word in upper case, the others in lower case.
-fn initcap(text: &str) -> Result<String> {
+fn reverse(context: &EvalContext, text: &str) -> Result<String> {
+    let work = Work::new(context);
     let mut out = String::with_capacity(text.len());
-    let mut inside = false;
-    for c in text.chars() {
-        if inside {
-            out.extend(c.to_lowercase());
-        } else {
-            out.extend(c.to_uppercase());
-        }
-        inside = c.is_alphanumeric();
+    for piece in pieces_from_end(text) {
+        work.spend(piece.len())?;
+        out.extend(piece.chars().rev());
     }
     Ok(out)
 }
 
 /// Each character of `from` becomes the one at its place in `to`, or nothing if there is none.
 fn translate(context: &EvalContext, text: &str, from: &str, to: &str) -> Result<String> {
-    let to: Vec<char> = to.chars().collect();
+    let work = Work::new(context);
+    let mut into = Vec::new();
+    for (c, _) in to.chars().zip(from.chars()) {
+        work.spend(size_of::<char>())?;
+        work.reach(size_of_val(&into[..]))?;
+        into.push(c);
+    }
     let change = |c: char| match from.chars().position(|f| f == c) {
-        Some(at) => to.get(at).copied(),
+        Some(at) => into.get(at).copied(),
         None => Some(c),
     };
-    let between = (CHECK_STEPS / (from.len() + 1)).max(1);
     let mut out = String::with_capacity(text.len());
-    for (number, c) in text.chars().enumerate() {
-        if number.is_multiple_of(between) {
-            context.check()?;
-        }
+    for c in text.chars() {
+        work.spend(1 + from.len())?;
+        work.reach(out.len() + size_of_val(&into[..]))?;
         out.extend(change(c));
     }
     Ok(out)
 }
 
-fn split_part(text: &str, delimiter: &str, field: i32) -> Result<String> {
+fn split_part(context: &EvalContext, text: &str, delimiter: &str, field: i32) -> Result<String> {
     if field == 0 {
         return Err(invalid("field position must not be zero"));
     }
@@ -225,13 +218,29 @@ fn split_part(text: &str, delimiter: &str, field: i32) -> Result<String> {
             String::new()
         });
     }
-    let index = field.unsigned_abs() as usize - 1;
-    let parts = if field > 0 {
-        text.split(delimiter).nth(index)
-    } else {
-        text.rsplit(delimiter).nth(index)
+    let work = Work::new(context);
+    let delimiters = || Occurrences::of(delimiter, text, &work);
+    let before = match usize::try_from(field) {
+        Ok(field) => Some(field - 1),
+        // From the last field, of which there is one more than delimiters.
+        Err(_) => {
+            let count = delimiters().try_fold(0_usize, |count, at| at.map(|_| count + 1))?;
+            (count + 1).checked_sub(field.unsigned_abs() as usize)
+        }
     };
-    Ok(parts.unwrap_or("").to_owned())
+    let Some(before) = before else {
+        return Ok(String::new());
+    };
+    let mut delimiters = delimiters();
+    let begin = match before.checked_sub(1) {
+        None => 0,
+        Some(passed) => match delimiters.nth(passed).transpose()? {
+            Some(at) => at + delimiter.len(),
+            None => return Ok(String::new()),
+        },
+    };
+    let end = delimiters.next().transpose()?;
+    Ok(text[begin..end.unwrap_or(text.len())].to_owned())
 }
 
 fn chr(code: i32) -> Result<String> {
@@ -253,7 +262,7 @@ fn chr(code: i32) -> Result<String> {
     }
 }
 
-fn overlay(text: &str, new: &str, start: i32, count: i32) -> Result<String> {
+fn overlay(context: &EvalContext, text: &str, new: &str, start: i32, count: i32) -> Result<String> {
     if start <= 0 {
         return Err(sql_error!(
             SUBSTRING_ERROR,
@@ -261,13 +270,14 @@ fn overlay(text: &str, new: &str, start: i32, count: i32) -> Result<String> {
         ));
     }
     let after = i64::from(start) + i64::from(count);
-    let mut out = between(text, 1, start.into()).to_owned();
-    out.push_str(new);
-    out.push_str(between(text, after, i64::MAX));
-    Ok(out)
+    let (before, behind) = (
+        between(text, 1, start.into()),
+        between(text, after, i64::MAX),
+    );
+    joined_texts([before, new, behind].into_iter(), context)
 }
 
-fn overlay_bytes(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+fn overlay_bytes(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
     let (whole, new) = (Bytea::of(arguments[0]), Bytea::of(arguments[1]));
     let start = Integer::of(arguments[2]);
     let count = arguments
@@ -282,12 +292,8 @@ fn overlay_bytes(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
     let from = (start as usize - 1).min(whole.len());
     let to = i64::from(start) - 1 + i64::from(count);
     let to = usize::try_from(to).unwrap_or(0).min(whole.len());
-    let size = whole
-        .len()
-        .saturating_sub(to)
-        .saturating_add(from + new.len());
-    check_size(Some(size))?;
-    Ok(Value::Bytea([&whole[..from], new, &whole[to..]].concat()))
+    let parts = [&whole[..from], new, &whole[to..]];
+    joined(parts.into_iter(), context).map(Value::Bytea)
 }
 
 fn length_of(bytes: &[u8]) -> i32 {
@@ -295,14 +301,14 @@ fn length_of(bytes: &[u8]) -> i32 {
 }
 
 /// `overlay` with the count written out, which is one argument more than [`function!`] unpacks.
-fn overlay_for(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    use super::native::{Integer, SqlType, Text};
+fn overlay_for(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    use crate::function::native::{Integer, SqlType, Text};
     let (text, new) = (Text::of(arguments[0]), Text::of(arguments[1]));
     let (start, count) = (Integer::of(arguments[2]), Integer::of(arguments[3]));
-    overlay(text, new, start, count).map(Value::Text)
+    overlay(context, text, new, start, count).map(Value::Text)
 }
 
-fn texts<'a>(arguments: &'a [ValueRef<'a>]) -> impl Iterator<Item = &'a str> {
+fn texts<'a>(arguments: &'a [ValueRef<'a>]) -> impl Iterator<Item = &'a str> + Clone {
     arguments.iter().filter_map(|value| match value {
         ValueRef::Text(text) => Some(*text),
         _ => None,
@@ -310,25 +316,25 @@ fn texts<'a>(arguments: &'a [ValueRef<'a>]) -> impl Iterator<Item = &'a str> {
 }
 
 /// NULLs count as empty.
-fn concat(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
-    Ok(Value::Text(texts(arguments).collect()))
+fn concat(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
+    joined_texts(texts(arguments), context).map(Value::Text)
 }
 
 /// NULLs are left out, but for the separator.
-fn concat_ws(arguments: &[ValueRef<'_>], _: &EvalContext) -> Result<Value> {
+fn concat_ws(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
     let ValueRef::Text(separator) = arguments[0] else {
         return Ok(Value::Null);
     };
-    let parts: Vec<&str> = texts(&arguments[1..]).collect();
-    Ok(Value::Text(parts.join(separator)))
+    let parts = texts(&arguments[1..]).flat_map(|part| [separator, part]);
+    joined_texts(parts.skip(1), context).map(Value::Text)
 }
 
-fn join(a: &str, b: &str) -> Result<String> {
-    check_size(a.len().checked_add(b.len()))?;
-    let mut out = String::with_capacity(a.len() + b.len());
-    out.push_str(a);
-    out.push_str(b);
-    Ok(out)
+fn join(context: &EvalContext, a: &str, b: &str) -> Result<String> {
+    joined_texts([a, b].into_iter(), context)
+}
+
+fn join_bytes(context: &EvalContext, a: &[u8], b: &[u8]) -> Result<Vec<u8>> {
+    joined([a, b].into_iter(), context)
 }
 
 static MEASURES: &[Overload] = &[
@@ -344,8 +350,8 @@ static MEASURES: &[Overload] = &[
         |b: &[u8]| i32::try_from(b.len() * 8).map_err(|_| super::native::out_of_range("integer"))),
     function!("^@"(Text, Text) -> Boolean, "Whether the left side begins with the right one.",
         |s: &str, part: &str| Ok(s.starts_with(part))),
-    function!("position"(Text, Text) -> Integer, "Where the second begins in the first.", position),
-    function!("strpos"(Text, Text) -> Integer, "Where the second begins in the first.", position),
+    function!(patient "position"(Text, Text) -> Integer, "Where the second begins in the first.", position),
+    function!(patient "strpos"(Text, Text) -> Integer, "Where the second begins in the first.", position),
     function!("starts_with"(Text, Text) -> Boolean, "Whether the first begins with the second.",
         |s: &str, start: &str| Ok(s.starts_with(start))),
     function!("ascii"(Text) -> Integer, "Code point of the first character.",
@@ -353,22 +359,16 @@ static MEASURES: &[Overload] = &[
 ];
 
 static CHANGES: &[Overload] = &[
-    function!("||"(Text, Text) -> Text, "Both, joined.", join),
-    function!("textcat"(Text, Text) -> Text, "Both, joined.", join),
-    function!("||"(Bytea, Bytea) -> Bytea, "Both, joined.", |a: &[u8], b: &[u8]| {
-        check_size(a.len().checked_add(b.len()))?;
-        Ok([a, b].concat())
-    }),
-    function!("lower"(Text) -> Text, "In lower case.", |s: &str| Ok(s.to_lowercase())),
-    function!("upper"(Text) -> Text, "In upper case.", |s: &str| Ok(s.to_uppercase())),
-    function!("initcap"(Text) -> Text, "Words with a capital.", initcap),
-    function!("reverse"(Text) -> Text, "Back to front.", |s: &str| Ok(s.chars().rev().collect())),
+    function!(patient "||"(Text, Text) -> Text, "Both, joined.", join),
+    function!(patient "textcat"(Text, Text) -> Text, "Both, joined.", join),
+    function!(patient "||"(Bytea, Bytea) -> Bytea, "Both, joined.", join_bytes),
+    function!(patient "reverse"(Text) -> Text, "Back to front.", reverse),
     function!(patient "repeat"(Text, Integer) -> Text, "So many times.", repeat),
     function!(patient "replace"(Text, Text, Text) -> Text, "All occurrences replaced.", replace),
     function!(patient "translate"(Text, Text, Text) -> Text, "Character by character.", translate),
     function!("chr"(Integer) -> Text, "The character of a code point.", chr),
-    function!("overlay"(Text, Text, Integer) -> Text, "A part replaced.",
-        |s, new, start| overlay(s, new, start, length(new))),
+    function!(patient "overlay"(Text, Text, Integer) -> Text, "A part replaced.",
+        |context, s, new, start| overlay(context, s, new, start, length(new))),
     function!(strict row "overlay"(Text, Text, Integer, Integer) -> Text, "A part replaced.",
         overlay_for),
     function!(strict row "overlay"(Bytea, Bytea, Integer) -> Bytea, "A part replaced.",
@@ -376,23 +376,6 @@ static CHANGES: &[Overload] = &[
     function!(strict row "overlay"(Bytea, Bytea, Integer, Integer) -> Bytea, "A part replaced.",
         overlay_bytes),
 ];
-
-macro_rules! trims {
-    ($($name:literal $doc:literal $trim:ident),*) => {
-        &[$(
-            function!($name(Text) -> Text, $doc, |s: &str| Ok(s.$trim(' ').to_owned())),
-            function!($name(Text, Text) -> Text, $doc,
-                |s: &str, what: &str| Ok(s.$trim(|c: char| what.contains(c)).to_owned())),
-        )*]
-    };
-}
-
-static TRIMS: &[Overload] = trims!(
-    "btrim" "Without these characters at both ends." trim_matches,
-    "trim" "Without these characters at both ends." trim_matches,
-    "ltrim" "Without these characters at the start." trim_start_matches,
-    "rtrim" "Without these characters at the end." trim_end_matches
-);
 
 static PARTS: &[Overload] = &[
     function!("substr"(Text, Integer) -> Text, "From a position on.", substr),
@@ -414,11 +397,12 @@ static PARTS: &[Overload] = &[
     function!(patient "lpad"(Text, Integer, Text) -> Text, "Filled up at the start.", lpad),
     function!(patient "rpad"(Text, Integer) -> Text, "Filled up at the end.", rpad_blank),
     function!(patient "rpad"(Text, Integer, Text) -> Text, "Filled up at the end.", rpad),
-    function!("split_part"(Text, Text, Integer) -> Text, "One field of several.", split_part),
+    function!(patient "split_part"(Text, Text, Integer) -> Text, "One field of several.", split_part),
     function!(row "concat"(Text) -> Text, "All joined, NULLs as empty.", concat).variadic(),
     function!(row "concat_ws"(Text) -> Text, "All but the first, joined by the first.", concat_ws)
         .variadic(),
 ];
 
-/// All overloads of this file.
-pub(super) static FUNCTIONS: &[&[Overload]] = &[MEASURES, CHANGES, TRIMS, PARTS];
+/// All overloads of this folder.
+pub(super) static FUNCTIONS: &[&[Overload]] =
+    &[MEASURES, CHANGES, PARTS, letter_case::CASES, trim::TRIMS];
