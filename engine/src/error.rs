@@ -16,6 +16,19 @@ pub struct Position {
     pub column: u32,
 }
 
+/// The longest message, detail and hint: a value that is quoted there may be of any length.
+const TEXT_BYTES_MAX: usize = 8 << 10;
+
+/// A text, or as much of its beginning as anybody reads.
+fn readable(mut text: String) -> String {
+    if text.len() > TEXT_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX - 3));
+        text.push_str("...");
+        text.shrink_to_fit();
+    }
+    text
+}
+
 /// What went wrong, for programs (`sqlstate`) and for people (the rest).
 #[derive(Clone, Debug)]
 pub struct Error(Box<Inner>);
@@ -35,7 +48,7 @@ impl Error {
     pub fn new(sqlstate: &'static str, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             sqlstate,
-            message: message.into(),
+            message: readable(message.into()),
             detail: None,
             hint: None,
             position: None,
@@ -59,14 +72,14 @@ impl Error {
     /// The same error with more facts.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
-        self.0.detail = Some(detail.into());
+        self.0.detail = Some(readable(detail.into()));
         self
     }
 
     /// The same error with advice.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.0.hint = Some(hint.into());
+        self.0.hint = Some(readable(hint.into()));
         self
     }
 

@@ -2,7 +2,7 @@
 
 use super::kernel::function;
 use super::native::{BigInt as BigIntType, SqlType};
-use super::{EvalContext, GenericCall, Overload, Pattern, decimal};
+use super::{EvalContext, GenericCall, Overload, Pattern, Work, decimal, text};
 use crate::error::{Error, Result, state};
 use remora_storage::{DataType, Numeric, Value, ValueRef};
 
@@ -62,7 +62,7 @@ pub(crate) fn bytes(text: &str) -> Result<i64> {
     let ends = |c: char| !(c.is_ascii_digit() || matches!(c, '.' | '+' | '-' | 'e' | 'E'));
     let end = trimmed.find(ends).unwrap_or(trimmed.len());
     let (number, unit) = trimmed.split_at(end);
-    let number = super::text::parse_numeric(number).map_err(|_| invalid())?;
+    let number = text::parse_numeric(number).map_err(|_| invalid())?;
     let unit = unit.trim();
     let power = match unit {
         "" => Some(0),
@@ -81,9 +81,13 @@ pub(crate) fn bytes(text: &str) -> Result<i64> {
         .ok_or_else(|| super::native::out_of_range("bigint"))
 }
 
+fn read_bytes(context: &EvalContext, text: &str) -> Result<i64> {
+    bytes(text::read_at_once(text, "size", &Work::new(context))?)
+}
+
 static SIZES: &[Overload] = &[
     function!(strict row "pg_size_pretty"(BigInt) -> Text, "A size in bytes as people read it.", pretty),
-    function!("pg_size_bytes"(Text) -> BigInt, "The bytes of a size as people write it.", bytes),
+    function!(patient "pg_size_bytes"(Text) -> BigInt, "The bytes of a size as people write it.", read_bytes),
 ];
 
 /// All overloads of this file.

@@ -86,14 +86,21 @@ impl<'a> Lexer<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    fn skip_while(&mut self, belongs: impl Fn(u8) -> bool) {
-        let rest = &self.text.as_bytes()[self.at..];
-        self.at += rest.iter().take_while(|byte| belongs(**byte)).count();
+    fn skip_while(&mut self, belongs: impl Fn(u8) -> bool) -> Result<()> {
+        for piece in self.text.as_bytes()[self.at..].chunks(PIECE_BYTES) {
+            let count = piece.iter().take_while(|byte| belongs(**byte)).count();
+            self.at += count;
+            if count < piece.len() {
+                break;
+            }
+            self.work.spend(count)?;
+        }
+        Ok(())
     }
 
     /// The next token.
     pub(super) fn next(&mut self) -> Result<Token> {
-        self.skip_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
+        self.skip_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))?;
         let start = self.at;
         let punctuation = |kind| Ok((kind, start + 1));
         let (kind, end) = match self.peek() {
@@ -118,7 +125,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn word(&mut self, start: usize) -> Result<(Kind, usize)> {
-        self.skip_while(is_word);
+        self.skip_while(is_word)?;
         let kind = match &self.text[start..self.at] {
             "true" => Kind::True,
             "false" => Kind::False,
@@ -130,10 +137,10 @@ impl<'a> Lexer<'a> {
         Ok((kind, self.at))
     }
 
-    fn digits(&mut self) -> bool {
+    fn digits(&mut self) -> Result<bool> {
         let before = self.at;
-        self.skip_while(|byte| byte.is_ascii_digit());
-        self.at > before
+        self.skip_while(|byte| byte.is_ascii_digit())?;
+        Ok(self.at > before)
     }
 
     fn number(&mut self, start: usize) -> Result<usize> {
@@ -143,22 +150,22 @@ impl<'a> Lexer<'a> {
         let mut valid = true;
         match self.peek() {
             Some(b'0') => self.at += 1,
-            _ => valid &= self.digits(),
+            _ => valid &= self.digits()?,
         }
         if self.peek() == Some(b'.') {
             self.at += 1;
-            valid &= self.digits();
+            valid &= self.digits()?;
         }
         if matches!(self.peek(), Some(b'e' | b'E')) {
             self.at += 1;
             if matches!(self.peek(), Some(b'+' | b'-')) {
                 self.at += 1;
             }
-            valid &= self.digits();
+            valid &= self.digits()?;
         }
         // What follows without a blank is part of what is complained about.
         let end = self.at;
-        self.skip_while(is_word);
+        self.skip_while(is_word)?;
         if valid && end == self.at {
             return Ok(end);
         }

@@ -6,6 +6,7 @@ mod trim;
 
 pub(in crate::function) use find::{Finder, Occurrences};
 pub(in crate::function) use letter_case::lower;
+pub(in crate::function) use trim::both as trimmed;
 
 use crate::error::{Error, Result, state};
 use crate::function::kernel::function;

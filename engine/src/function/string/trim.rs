@@ -2,13 +2,12 @@
 
 use crate::error::Result;
 use crate::function::kernel::function;
-use crate::function::{EvalContext, Overload, Work};
+use crate::function::{Overload, Work};
 
 const BLANK: &str = " ";
 
 /// The text without the characters of a set at its start.
-fn start<'t>(context: &EvalContext, text: &'t str, set: &str) -> Result<&'t str> {
-    let work = Work::new(context);
+fn start<'t>(text: &'t str, set: &str, work: &Work<'_>) -> Result<&'t str> {
     for (at, c) in text.char_indices() {
         if !set.contains(c) {
             return Ok(&text[at..]);
@@ -19,8 +18,7 @@ fn start<'t>(context: &EvalContext, text: &'t str, set: &str) -> Result<&'t str>
 }
 
 /// The text without the characters of a set at its end.
-fn end<'t>(context: &EvalContext, text: &'t str, set: &str) -> Result<&'t str> {
-    let work = Work::new(context);
+fn end<'t>(text: &'t str, set: &str, work: &Work<'_>) -> Result<&'t str> {
     for (at, c) in text.char_indices().rev() {
         if !set.contains(c) {
             return Ok(&text[..at + c.len_utf8()]);
@@ -30,17 +28,21 @@ fn end<'t>(context: &EvalContext, text: &'t str, set: &str) -> Result<&'t str> {
     Ok("")
 }
 
-fn both<'t>(context: &EvalContext, text: &'t str, set: &str) -> Result<&'t str> {
-    end(context, start(context, text, set)?, set)
+/// The text without the characters of a set at either end.
+///
+/// # Errors
+/// Those of [`Work::spend`].
+pub(in crate::function) fn both<'t>(text: &'t str, set: &str, work: &Work<'_>) -> Result<&'t str> {
+    end(start(text, set, work)?, set, work)
 }
 
 macro_rules! trims {
     ($($name:literal $doc:literal $trim:ident),*) => {
         &[$(
             function!(patient $name(Text) -> Text, $doc,
-                |context, text: &str| $trim(context, text, BLANK).map(str::to_owned)),
+                |context, text: &str| $trim(text, BLANK, &Work::new(context)).map(str::to_owned)),
             function!(patient $name(Text, Text) -> Text, $doc,
-                |context, text: &str, set: &str| $trim(context, text, set).map(str::to_owned)),
+                |context, text: &str, set: &str| $trim(text, set, &Work::new(context)).map(str::to_owned)),
         )*]
     };
 }

@@ -4,7 +4,7 @@ use super::super::array::{array_value, check_bounds, too_large, too_many_dimensi
 use super::super::cast::cast_value;
 use super::super::{EvalContext, Work};
 use super::scanner::{Scanner, is_space, write_part};
-use super::{Style, write_counted};
+use super::{Style, without_blanks, write_counted};
 use crate::error::{Error, Result, state};
 use remora_storage::limits::VALUE_BYTES_MAX;
 use remora_storage::value::{
@@ -20,13 +20,14 @@ const ELEMENT_WORK: usize = 16;
 /// # Errors
 /// 22P02 with what is wrong, 54000 where it has too many dimensions or elements, and those of the elements' type.
 pub(crate) fn parse(text: &str, element: ElementType, context: &EvalContext) -> Result<Value> {
+    let work = Work::new(context);
     Reader {
         whole: text,
         scanner: Scanner {
-            rest: text.trim_matches(is_space),
+            rest: without_blanks(text, &work)?,
         },
         context,
-        work: Work::new(context),
+        work,
     }
     .array(element)
 }
@@ -157,7 +158,7 @@ impl Reader<'_> {
             if !self.scanner.eat(']') {
                 return Err(self.malformed("Missing \"]\" after array dimensions."));
             }
-            self.scanner.skip_spaces();
+            self.scanner.skip_spaces(&self.work)?;
             if last < first {
                 return Err(sql_error!(
                     ARRAY_SUBSCRIPT_ERROR,
@@ -175,7 +176,7 @@ impl Reader<'_> {
         if !self.scanner.eat('=') {
             return Err(self.malformed("Missing \"=\" after array dimensions."));
         }
-        self.scanner.skip_spaces();
+        self.scanner.skip_spaces(&self.work)?;
         if !self.scanner.rest.starts_with('{') {
             return Err(self.malformed("Array contents must start with \"{\"."));
         }
@@ -206,7 +207,7 @@ impl Reader<'_> {
         let mut depth_of_items = None;
         let mut last = Last::Comma;
         loop {
-            self.scanner.skip_spaces();
+            self.scanner.skip_spaces(&self.work)?;
             let Some(next) = self.scanner.peek() else {
                 return Err(self.malformed("Unexpected end of input."));
             };

@@ -39,11 +39,12 @@ pub(crate) use zone::Zone;
 
 use super::range::Ranges;
 use super::timetz::ZonedTime;
-use super::{EvalContext, PIECE_BYTES, Work, bits, cast, innermost, json};
+use super::{EvalContext, PIECE_BYTES, Work, bits, cast, innermost, json, string};
 use crate::error::{Error, Result};
 use remora_storage::time::micros;
 use remora_storage::value::{PackedType, SqlRange, enum_label};
 use remora_storage::{DataType, Interval, Value, ValueRef};
+use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -96,8 +97,53 @@ impl<'s> Reading<'s> {
     }
 }
 
+/// The longest text that is read in one go, as a number, a moment or a span.
+const READ_AT_ONCE_BYTES_MAX: usize = 64 << 10;
+
+/// A text that is read in one go, a long one without the blanks around it.
+///
+/// # Errors
+/// 54000 where it is too long, and those of [`Work::spend`].
+pub(crate) fn read_at_once<'t>(
+    text: &'t str,
+    what: impl fmt::Display,
+    work: &Work<'_>,
+) -> Result<&'t str> {
+    if text.len() <= READ_AT_ONCE_BYTES_MAX {
+        return Ok(text);
+    }
+    let inner = without_blanks(text, work)?;
+    match inner.len() <= READ_AT_ONCE_BYTES_MAX {
+        true => Ok(inner),
+        false => Err(sql_error!(
+            PROGRAM_LIMIT_EXCEEDED,
+            "text is too long for type {what}: {} bytes of at most {READ_AT_ONCE_BYTES_MAX}",
+            inner.len()
+        )),
+    }
+}
+
+fn without_blanks<'t>(text: &'t str, work: &Work<'_>) -> Result<&'t str> {
+    string::trimmed(text, " \t\n\r\u{b}\u{c}", work)
+}
+
+/// Whether values of a type are read in one go.
+#[cold]
+fn is_read_at_once(data_type: DataType) -> bool {
+    match data_type {
+        DataType::Text | DataType::Varchar(_) | DataType::Char(_) => false,
+        DataType::Bytea | DataType::Json => false,
+        DataType::Packed(packed) => packed == PackedType::TimeTz,
+        _ => true,
+    }
+}
+
 /// [`parse`], in a session's style.
 pub(crate) fn parse_in(text: &str, data_type: DataType, reading: Reading<'_>) -> Result<Value> {
+    let text = match text.len() > READ_AT_ONCE_BYTES_MAX && is_read_at_once(data_type) {
+        true => read_at_once(text, data_type, &reading.work())?,
+        false => text,
+    };
     Ok(match data_type {
         DataType::Boolean => Value::Boolean(binary::parse_boolean(text)?),
         DataType::SmallInt => Value::SmallInt(number::parse_integer(text, "smallint")?),

@@ -4,7 +4,7 @@ use super::super::cast::cast_value;
 use super::super::range::{Bounds, Ranges, canonical, multirange, normal};
 use super::super::{EvalContext, Work};
 use super::scanner::{Scanner, is_space, write_part};
-use super::{Style, write_counted};
+use super::{Style, without_blanks, write_counted};
 use crate::error::{Error, Result, state};
 use remora_storage::value::{RangeBound, RangeType, SqlArrayBuilder, SqlRange};
 use remora_storage::{Value, ValueRef};
@@ -146,10 +146,10 @@ struct Reader<'t> {
 impl Reader<'_> {
     /// A range; `None` for the empty one.
     fn range(&mut self) -> Result<Option<Read>> {
-        self.scanner.skip_spaces();
+        self.scanner.skip_spaces(&self.work)?;
         if is_empty_word(self.scanner.rest) {
             self.scanner.rest = &self.scanner.rest[EMPTY.len()..];
-            self.scanner.skip_spaces();
+            self.scanner.skip_spaces(&self.work)?;
             return match self.scanner.rest {
                 "" => Ok(None),
                 _ => Err(self.malformed("Junk after \"empty\" key word.")),
@@ -170,7 +170,7 @@ impl Reader<'_> {
             Some(')') => false,
             _ => return Err(self.malformed("Too many commas.")),
         };
-        self.scanner.skip_spaces();
+        self.scanner.skip_spaces(&self.work)?;
         if !self.scanner.rest.is_empty() {
             return Err(self.malformed("Junk after right parenthesis or bracket."));
         }
@@ -215,7 +215,7 @@ enum Place {
 /// The texts of the ranges of a multirange.
 fn parts<'t>(whole: &'t str, work: &Work<'_>) -> Result<Vec<&'t str>> {
     let wrong = |detail: &str| malformed("multirange", whole, detail);
-    let Some(inner) = whole.trim_start_matches(is_space).strip_prefix('{') else {
+    let Some(inner) = without_blanks(whole, work)?.strip_prefix('{') else {
         return Err(wrong("Missing left brace."));
     };
     let (mut found, mut place, mut seen) = (Vec::new(), Place::Before, false);
@@ -252,13 +252,13 @@ fn parts<'t>(whole: &'t str, work: &Work<'_>) -> Result<Vec<&'t str>> {
     Err(wrong("Unexpected end of input."))
 }
 
-/// What was found, where nothing but blanks is behind the brace that closes.
+/// What was found, where nothing is behind the brace that closes.
 fn junk<'t>(
     closing: &str,
     found: Vec<&'t str>,
     wrong: impl Fn(&str) -> Error,
 ) -> Result<Vec<&'t str>> {
-    match closing[1..].trim_start_matches(is_space) {
+    match &closing[1..] {
         "" => Ok(found),
         _ => Err(wrong("Junk after closing right brace.")),
     }

@@ -2,7 +2,7 @@
 
 use super::super::cast::cast_value;
 use super::super::{EvalContext, Work, record};
-use super::scanner::{Scanner, is_space, write_part};
+use super::scanner::{Scanner, write_part};
 use super::{Style, write_counted};
 use crate::error::{Error, Result, state};
 use remora_storage::value::{RecordField, SqlRecord};
@@ -43,7 +43,7 @@ pub(crate) fn parse(text: &str, fields: &[RecordField], context: &EvalContext) -
     };
     let mut scanner = Scanner { rest: text };
     let work = Work::new(context);
-    scanner.skip_spaces();
+    scanner.skip_spaces(&work)?;
     if !scanner.eat('(') {
         return Err(malformed("Missing left parenthesis."));
     }
@@ -64,7 +64,8 @@ pub(crate) fn parse(text: &str, fields: &[RecordField], context: &EvalContext) -
     if !scanner.eat(')') {
         return Err(malformed("Too many columns."));
     }
-    if !scanner.rest.chars().all(is_space) {
+    scanner.skip_spaces(&work)?;
+    if !scanner.rest.is_empty() {
         return Err(malformed("Junk after right parenthesis."));
     }
     let types = fields.iter().map(|field| field.data_type);

@@ -36,8 +36,16 @@ impl<'t> Scanner<'t> {
         taken
     }
 
-    pub(super) fn skip_spaces(&mut self) {
-        self.rest = self.rest.trim_start_matches(is_space);
+    pub(super) fn skip_spaces(&mut self, work: &Work<'_>) -> Result<()> {
+        for piece in pieces(self.rest) {
+            let behind = piece.trim_start_matches(is_space);
+            self.rest = &self.rest[piece.len() - behind.len()..];
+            if !behind.is_empty() {
+                break;
+            }
+            work.spend(piece.len())?;
+        }
+        Ok(())
     }
 
     /// Takes a part that may be quoted, with escapes, up to one of these characters outside of quotes; within quotes two

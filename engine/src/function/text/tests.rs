@@ -3,7 +3,7 @@
 use super::*;
 use crate::function::calendar::{FIRST_DAY, LAST_DAY};
 use proptest::prelude::*;
-use remora_storage::value::NumericModifier;
+use remora_storage::value::{ElementType, NumericModifier};
 use remora_storage::{Interval, Numeric};
 
 const TYPES: [DataType; 19] = [
@@ -196,4 +196,44 @@ proptest! {
             let _ = parse(&text, data_type);
         }
     }
+}
+
+/// Blanks around a value mean nothing, however many; what is read in one go is not as long.
+#[test]
+fn long_texts_are_read_without_their_blanks() {
+    let blanks = " \n\t".repeat(100_000);
+    for (inner, data_type) in [
+        ("true", DataType::Boolean),
+        ("-17", DataType::SmallInt),
+        ("1.5", DataType::Double),
+        ("1.50", DataType::Numeric(None)),
+        ("2024-01-05", DataType::Date),
+        (
+            "{1,NULL}",
+            ElementType::new(DataType::Integer).unwrap().array(),
+        ),
+    ] {
+        let long = format!("{blanks}{inner}{blanks}");
+        assert_eq!(
+            parse(&long, data_type).unwrap(),
+            parse(inner, data_type).unwrap()
+        );
+    }
+    let digits = "1".repeat(100_000);
+    for data_type in [
+        DataType::Boolean,
+        DataType::Integer,
+        DataType::Numeric(None),
+        DataType::Uuid,
+    ] {
+        let error = parse(&digits, data_type).unwrap_err();
+        assert_eq!(error.sqlstate(), "54000", "{error}");
+    }
+    let error = parse(&format!("[{digits}x]"), DataType::Json).unwrap_err();
+    let detail = error.detail().expect("which token is wrong");
+    assert!(
+        detail.len() <= 8 << 10 && detail.ends_with("..."),
+        "{}",
+        detail.len()
+    );
 }
