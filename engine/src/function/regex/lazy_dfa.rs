@@ -116,7 +116,7 @@ impl Lazy {
 struct Automaton {
     dfa: DFA,
     cache: RefCell<Cache>,
-    /// What each match begins with one of, where it is soon found.
+    /// Each match begins with one of these, which are soon found.
     literals: Option<Prefilter>,
 }
 
