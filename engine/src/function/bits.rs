@@ -6,7 +6,7 @@ use super::check_size;
 use super::kernel::function;
 use super::native::{self, Integer, SqlType};
 use super::string::Finder;
-use super::{EvalContext, Overload, Work, joined, pieces};
+use super::{EvalContext, Overload, PIECE_BYTES, Work, joined, pieces};
 use crate::error::{Error, Result};
 use remora_storage::value::PackedType;
 use remora_storage::{DataType, Value, ValueRef};
@@ -109,7 +109,13 @@ pub(crate) fn to_integer(bits: &[u8], to: DataType) -> Result<Value> {
     })
 }
 
-fn zip(a: &[u8], b: &[u8], what: &str, keeps: impl Fn(bool, bool) -> bool) -> Result<Vec<u8>> {
+fn zip(
+    a: &[u8],
+    b: &[u8],
+    what: &str,
+    work: &Work<'_>,
+    keeps: impl Fn(bool, bool) -> bool,
+) -> Result<Vec<u8>> {
     if a.len() != b.len() {
         return Err(sql_error!(
             STRING_DATA_LENGTH_MISMATCH,
@@ -117,36 +123,47 @@ fn zip(a: &[u8], b: &[u8], what: &str, keeps: impl Fn(bool, bool) -> bool) -> Re
         ));
     }
     let one = |(a, b): (&u8, &u8)| ZERO + u8::from(keeps(*a == ONE, *b == ONE));
-    Ok(a.iter().zip(b).map(one).collect())
+    let mut bits = Vec::with_capacity(a.len());
+    for (a, b) in a.chunks(PIECE_BYTES).zip(b.chunks(PIECE_BYTES)) {
+        work.spend(a.len())?;
+        bits.extend(a.iter().zip(b).map(one));
+    }
+    Ok(bits)
 }
 
 /// Bits that are 1 in both.
-pub(super) fn and(a: &[u8], b: &[u8]) -> Result<Vec<u8>> {
-    zip(a, b, "AND", |a, b| a && b)
+pub(super) fn and(a: &[u8], b: &[u8], work: &Work<'_>) -> Result<Vec<u8>> {
+    zip(a, b, "AND", work, |a, b| a && b)
 }
 
 /// Bits that are 1 in either.
-pub(super) fn or(a: &[u8], b: &[u8]) -> Result<Vec<u8>> {
-    zip(a, b, "OR", |a, b| a || b)
+pub(super) fn or(a: &[u8], b: &[u8], work: &Work<'_>) -> Result<Vec<u8>> {
+    zip(a, b, "OR", work, |a, b| a || b)
 }
 
 /// Bits that are 1 in one of both.
-pub(super) fn xor(a: &[u8], b: &[u8]) -> Result<Vec<u8>> {
-    zip(a, b, "XOR", |a, b| a != b)
+pub(super) fn xor(a: &[u8], b: &[u8], work: &Work<'_>) -> Result<Vec<u8>> {
+    zip(a, b, "XOR", work, |a, b| a != b)
 }
 
-fn not(bits: &[u8]) -> Result<Vec<u8>> {
-    Ok(bits.iter().map(|bit| bit ^ ZERO ^ ONE).collect())
+fn not(context: &EvalContext, bits: &[u8]) -> Result<Vec<u8>> {
+    let mut turned = Vec::with_capacity(context.room(Some(bits.len()))?);
+    let work = Work::new(context);
+    for piece in bits.chunks(PIECE_BYTES) {
+        work.spend(piece.len())?;
+        turned.extend(piece.iter().map(|bit| bit ^ ZERO ^ ONE));
+    }
+    Ok(turned)
 }
 
 /// To the left, or to the right where the distance is negative.
-fn shift(bits: &[u8], distance: i64) -> Vec<u8> {
+fn shift(context: &EvalContext, bits: &[u8], distance: i64) -> Result<Vec<u8>> {
     let length = bits.len();
     let by = distance.unsigned_abs().min(length as u64) as usize;
     let zeros = vec![ZERO; by];
     match distance < 0 {
-        true => [&zeros, &bits[..length - by]].concat(),
-        false => [&bits[by..], &zeros].concat(),
+        true => join(context, &zeros, &bits[..length - by]),
+        false => join(context, &bits[by..], &zeros),
     }
 }
 
@@ -229,14 +246,17 @@ fn set_bit(bits: &[u8], at: i32, bit: i32) -> Result<Vec<u8>> {
 }
 
 static OPERATORS: &[Overload] = &[
-    function!("&"(Bit, Bit) -> Bit, "Bits that are 1 in both.", and),
-    function!("|"(Bit, Bit) -> Bit, "Bits that are 1 in either.", or),
-    function!("#"(Bit, Bit) -> Bit, "Bits that are 1 in one of both.", xor),
-    function!("~"(Bit) -> Bit, "Each bit turned.", not),
-    function!("<<"(Bit, Integer) -> Bit, "Bits moved to the left.",
-        |bits: &[u8], by| Ok(shift(bits, i64::from(by)))),
-    function!(">>"(Bit, Integer) -> Bit, "Bits moved to the right.",
-        |bits: &[u8], by| Ok(shift(bits, -i64::from(by)))),
+    function!(patient "&"(Bit, Bit) -> Bit, "Bits that are 1 in both.",
+        |context, a, b| and(a, b, &Work::new(context))),
+    function!(patient "|"(Bit, Bit) -> Bit, "Bits that are 1 in either.",
+        |context, a, b| or(a, b, &Work::new(context))),
+    function!(patient "#"(Bit, Bit) -> Bit, "Bits that are 1 in one of both.",
+        |context, a, b| xor(a, b, &Work::new(context))),
+    function!(patient "~"(Bit) -> Bit, "Each bit turned.", not),
+    function!(patient "<<"(Bit, Integer) -> Bit, "Bits moved to the left.",
+        |context, bits, by| shift(context, bits, i64::from(by))),
+    function!(patient ">>"(Bit, Integer) -> Bit, "Bits moved to the right.",
+        |context, bits, by| shift(context, bits, -i64::from(by))),
     function!(patient "||"(VarBit, VarBit) -> VarBit, "One after the other.", join),
 ];
 

@@ -10,7 +10,7 @@ use super::array::{builder_of, push};
 use super::generic::Pattern;
 use super::kernel::function;
 use super::string::lower;
-use super::{EvalContext, GenericCall, Overload, Work};
+use super::{EvalContext, GenericCall, Overload, Work, joined_texts};
 use crate::error::Result;
 use remora_storage::{DataType, Value, ValueRef};
 
@@ -26,7 +26,7 @@ pub(crate) const KEYS: &str = "nocase_keys";
 pub(crate) const COLLATE: &str = "collate";
 
 /// Between key and text: below all that a text can have.
-const SEPARATOR: char = '\0';
+const SEPARATOR: &str = "\0";
 
 fn keys(call: &GenericCall<'_>) -> Result<Value> {
     let Some(array) = call.values[0].as_array() else {
@@ -47,10 +47,8 @@ fn keys(call: &GenericCall<'_>) -> Result<Value> {
 }
 
 fn pair(context: &EvalContext, text: &str) -> Result<String> {
-    let mut pair = lower(context, text)?;
-    pair.push(SEPARATOR);
-    pair.push_str(text);
-    Ok(pair)
+    let key = lower(context, text)?;
+    joined_texts([&key, SEPARATOR, text].into_iter(), context)
 }
 
 fn of_pair(context: &EvalContext, pair: &str) -> Result<String> {

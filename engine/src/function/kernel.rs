@@ -282,7 +282,7 @@ pub(super) fn rowwise(
             let level = context.memory.level();
             let result = scalar(&arguments, context)?;
             context.memory.settle(level, owned_bytes(&result))?;
-            out.push(result.as_ref());
+            out.push_owned(result);
         }
     }
     Ok(out.finish())

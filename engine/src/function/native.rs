@@ -20,7 +20,7 @@ use arrow_array::{
     StringViewArray,
 };
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
-use remora_storage::value::{ElementType, PackedType};
+use remora_storage::value::{ElementType, PackedType, append_owned};
 use remora_storage::{DataType, Value, ValueRef};
 use std::sync::Arc;
 
@@ -293,7 +293,7 @@ macro_rules! viewed {
                     for row in 0..rows {
                         match &nulls {
                             Some(nulls) if nulls.is_null(row) => builder.append_null(),
-                            _ => builder.append_value(f(row)?),
+                            _ => append_owned(&mut builder, f(row)?),
                         }
                     }
                     Ok(Arc::new(builder.finish()))

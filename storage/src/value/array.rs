@@ -2,15 +2,17 @@
 
 use super::{DataType, Interval, Numeric, Value, ValueRef};
 use arrow_array::builder::{
-    BinaryViewBuilder, BooleanBuilder, FixedSizeBinaryBuilder, PrimitiveBuilder, StringViewBuilder,
+    BinaryViewBuilder, BooleanBuilder, FixedSizeBinaryBuilder, GenericByteViewBuilder,
+    PrimitiveBuilder, StringViewBuilder,
 };
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
-    IntervalMonthDayNano, IntervalMonthDayNanoType, Time64MicrosecondType,
+    ByteViewType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type,
+    Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, Time64MicrosecondType,
     TimestampMicrosecondType,
 };
 use arrow_array::{Array, ArrayRef};
+use arrow_buffer::Buffer;
 use std::sync::Arc;
 
 /// The value at `row` of an array whose SQL type is `data_type`.
@@ -62,6 +64,27 @@ pub fn value_at(array: &dyn Array, data_type: DataType, row: usize) -> ValueRef<
             ValueRef::Uuid(bytes.try_into().expect("an array of 16-byte values"))
         }
     }
+}
+
+/// From here on a value that is appended as a block of its own saves more than the block costs.
+const BLOCK_BYTES: usize = 64 << 10;
+
+/// Appends a value that nobody else needs: a long one is not copied.
+pub fn append_owned<T: ByteViewType>(
+    builder: &mut GenericByteViewBuilder<T>,
+    value: impl AsRef<T::Native> + Into<Vec<u8>>,
+) {
+    let bytes: &[u8] = value.as_ref().as_ref();
+    if bytes.len() < BLOCK_BYTES {
+        return builder.append_value(value);
+    }
+    let mut bytes: Vec<u8> = value.into();
+    bytes.shrink_to_fit();
+    let length = bytes.len() as u32;
+    let block = builder.append_block(Buffer::from_vec(bytes));
+    builder
+        .try_append_view(block, 0, length)
+        .expect("a block is as long as its value, and of its type");
 }
 
 /// Builds an Arrow array of one SQL type, value by value.
@@ -163,6 +186,18 @@ impl ColumnBuilder {
         }
     }
 
+    /// Appends a value that nobody else needs, as [`Self::push`] does: a long one is not copied.
+    ///
+    /// # Panics
+    /// As [`Self::push`].
+    pub fn push_owned(&mut self, value: Value) {
+        match (&mut self.inner, value) {
+            (Inner::Text(b), Value::Text(v)) => append_owned(b, v),
+            (Inner::Bytea(b), Value::Bytea(v) | Value::Packed(_, v)) => append_owned(b, v),
+            (_, other) => self.push(other.as_ref()),
+        }
+    }
+
     fn push_null(&mut self) {
         match &mut self.inner {
             Inner::Boolean(b) => b.append_null(),
@@ -225,4 +260,33 @@ fn append_fixed(builder: &mut FixedSizeBinaryBuilder, bytes: &[u8]) {
     builder
         .append_value(bytes)
         .expect("the builder was made for this width");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Long values and short ones, in any order, are there as they came.
+    #[test]
+    fn values_that_are_given_away_are_those_that_are_found() {
+        let long = |letter: &str| Value::Text(letter.repeat(BLOCK_BYTES));
+        let short = || Value::Text("a text of more than twelve bytes".to_owned());
+        let values = [
+            short(),
+            long("ä"),
+            Value::Null,
+            short(),
+            long("x"),
+            long("y"),
+        ];
+        let mut column = ColumnBuilder::new(DataType::Text, values.len());
+        for value in &values {
+            column.push_owned(value.clone());
+        }
+        assert!(column.variable_bytes() >= 4 * BLOCK_BYTES);
+        let array = column.finish();
+        for (row, value) in values.iter().enumerate() {
+            assert_eq!(value_at(&array, DataType::Text, row), value.as_ref());
+        }
+    }
 }

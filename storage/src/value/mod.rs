@@ -44,7 +44,7 @@ mod strategy;
 mod tests;
 
 pub use any_type::AnyType;
-pub use array::{ColumnBuilder, value_at};
+pub use array::{ColumnBuilder, append_owned, value_at};
 pub use bounds::ColumnBounds;
 pub use datatype::{DataType, NumericModifier};
 pub(crate) use fixed::{read_fixed, take, write_fixed};

@@ -320,20 +320,29 @@ impl SqlArrayBuilder {
         let product: usize = dimensions.iter().map(|one| one.length as usize).product();
         let expected = if dimensions.is_empty() { 0 } else { product };
         assert_eq!(self.len, expected, "an array of {dimensions:?}");
-        let mut out = Vec::with_capacity(self.bytes());
-        out.push(dimensions.len() as u8);
+        let mut head = Vec::with_capacity(2 + dimensions.len() * DIMENSION_BYTES);
+        head.push(dimensions.len() as u8);
         for dimension in dimensions {
-            out.extend_from_slice(&dimension.length.to_le_bytes());
-            out.extend_from_slice(&dimension.first.to_le_bytes());
+            head.extend_from_slice(&dimension.length.to_le_bytes());
+            head.extend_from_slice(&dimension.first.to_le_bytes());
         }
         let has_nulls = !self.nulls.is_empty();
-        out.push(has_nulls.into());
+        head.push(has_nulls.into());
         if has_nulls {
             self.nulls.resize(self.len.div_ceil(8), 0);
-            out.append(&mut self.nulls);
         }
-        out.append(&mut self.ends);
-        out.append(&mut self.elements);
+        // The elements make way for what stands before them: they are not in memory twice.
+        let mut out = self.elements;
+        let before = [&head, &self.nulls, &self.ends];
+        let length = out.len();
+        let start: usize = before.iter().map(|part| part.len()).sum();
+        out.resize(start + length, 0);
+        out.copy_within(..length, start);
+        let mut at = 0;
+        for part in before {
+            out[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        }
         out
     }
 

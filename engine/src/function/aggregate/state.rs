@@ -49,7 +49,7 @@ pub(super) trait Fold: Send + Sized + 'static {
     fn results(&self, states: &[Self::State], work: &Work<'_>) -> Result<ArrayRef> {
         let mut results = ColumnBuilder::new(self.returns(), states.len());
         for state in states {
-            results.push(self.value(state, work)?.as_ref());
+            results.push_owned(self.value(state, work)?);
         }
         Ok(results.finish())
     }
@@ -166,7 +166,7 @@ impl<F: Fold> Accumulator for GroupStates<F> {
         grow(frames, context, &steps.step, &mut |state, context| {
             let value = self.fold.value(&state, &work)?;
             (context.reserve)(value.as_ref().bytes().map_or(0, <[u8]>::len))?;
-            results.push(value.as_ref());
+            results.push_owned(value);
             Ok(())
         })?;
         Ok(results.finish())

@@ -232,9 +232,13 @@ fn bucket(call: &GenericCall<'_>) -> Result<Value> {
         let message = "thresholds must be one-dimensional array";
         return Err(Error::new(state::ARRAY_SUBSCRIPT_ERROR, message));
     }
-    if thresholds.iter().any(|threshold| threshold.is_null()) {
-        let message = "thresholds array must not contain NULLs";
-        return Err(Error::new(state::NULL_VALUE_NOT_ALLOWED, message));
+    let work = Work::new(call.context);
+    for at in 0..thresholds.len() {
+        work.spend(1)?;
+        if thresholds.is_null(at) {
+            let message = "thresholds array must not contain NULLs";
+            return Err(Error::new(state::NULL_VALUE_NOT_ALLOWED, message));
+        }
     }
     let (mut low, mut high) = (0, thresholds.len());
     while low < high {

@@ -12,7 +12,7 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, ArrayRef, FixedSizeBinaryArray, PrimitiveArray};
 use arrow_buffer::MutableBuffer;
-use remora_storage::value::{ColumnBuilder, value_at};
+use remora_storage::value::{ColumnBuilder, PackedType, value_at};
 use remora_storage::{DataType, Numeric};
 use std::sync::Arc;
 
@@ -71,11 +71,15 @@ pub(crate) fn cast_array(
 /// Whether the values of `from` are values of `to`, in the same array form.
 fn unchanged(from: DataType, to: DataType) -> bool {
     use DataType as T;
+    use PackedType as Packed;
     from == to
         || match (from, to) {
             (_, T::Text | T::Varchar(None)) => from.is_string(),
             (T::Varchar(Some(m)), T::Varchar(Some(n))) => m <= n,
             (T::Char(m), T::Char(n)) => m <= n,
+            (T::Packed(from), T::Packed(Packed::Bit(0) | Packed::VarBit(0))) => {
+                matches!(from, Packed::Bit(_) | Packed::VarBit(_))
+            }
             _ => false,
         }
 }
@@ -112,7 +116,7 @@ fn one_by_one(
     let mut out = ColumnBuilder::new(to, array.len());
     for row in 0..array.len() {
         let value = value_at(array.as_ref(), from, row);
-        out.push(cast_value(value, to, explicit, context)?.as_ref());
+        out.push_owned(cast_value(value, to, explicit, context)?);
     }
     Ok(out.finish())
 }

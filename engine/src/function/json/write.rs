@@ -3,7 +3,7 @@
 use super::number;
 use super::packed::{Members, Reader, Tag, View, view};
 use crate::error::Result;
-use crate::function::Work;
+use crate::function::{Work, pieces};
 use std::fmt::Write;
 
 /// How containers are laid out.
@@ -25,10 +25,21 @@ struct Open {
 
 /// A string as JSON has it, quotes included.
 pub(super) fn write_quoted(out: &mut String, text: &str, work: &Work<'_>) -> Result<()> {
+    work.spend(MEMBER_WORK)?;
     out.push('"');
+    for piece in pieces(text) {
+        work.spend(piece.len())?;
+        write_escaped(out, piece);
+    }
+    out.push('"');
+    Ok(())
+}
+
+/// Appends a part of a string, with escapes.
+fn write_escaped(out: &mut String, text: &str) {
+    let is_special = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
     let mut rest = text;
-    while let Some(at) = rest.find(|c: char| c < ' ' || matches!(c, '"' | '\\')) {
-        work.spend(MEMBER_WORK + at)?;
+    while let Some(at) = rest.as_bytes().iter().position(is_special) {
         out.push_str(&rest[..at]);
         match rest.as_bytes()[at] {
             b'"' => out.push_str("\\\""),
@@ -45,8 +56,6 @@ pub(super) fn write_quoted(out: &mut String, text: &str, work: &Work<'_>) -> Res
         rest = &rest[at + 1..];
     }
     out.push_str(rest);
-    out.push('"');
-    work.spend(MEMBER_WORK + rest.len())
 }
 
 fn write_scalar(
