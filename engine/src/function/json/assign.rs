@@ -65,7 +65,7 @@ fn assigned(value: &[u8], path: &[&str], new: &[u8], work: &Work<'_>) -> Result<
                 _ => {
                     let made = made(rest, new, work)?;
                     let change = change_object(members, step, Change::Set(&made), work)?;
-                    return splice(whole, place, &change);
+                    return splice(whole, place, &change, work);
                 }
             },
             View::Array(members) => {
@@ -80,13 +80,14 @@ fn assigned(value: &[u8], path: &[&str], new: &[u8], work: &Work<'_>) -> Result<
                 }
                 if at >= count {
                     let made = made(rest, new, work)?;
-                    return splice(whole, place, &lengthened(members, at, &made, work)?);
+                    let new = lengthened(members, at, &made, work)?;
+                    return splice(whole, place, &new, work);
                 }
                 match get::from_element(place, at, work)? {
                     Some(next) if !rest.is_empty() => next,
                     _ => {
                         let change = change_array(members, at, Change::Set(new), work)?;
-                        return splice(whole, place, &change);
+                        return splice(whole, place, &change, work);
                     }
                 }
             }

@@ -160,13 +160,15 @@ pub(super) fn change_at(
         let next = match view(place)? {
             View::Scalar(..) => None,
             View::Object(members) if is_last => {
-                return splice(whole, place, &change_object(members, step, change, work)?);
+                let new = change_object(members, step, change, work)?;
+                return splice(whole, place, &new, work);
             }
             View::Object(members) => get::from_member(members, step, work)?,
             View::Array(members) => {
                 let index = array_index(step, level)?;
                 if is_last {
-                    return splice(whole, place, &change_array(members, index, change, work)?);
+                    let new = change_array(members, index, change, work)?;
+                    return splice(whole, place, &new, work);
                 }
                 get::from_element(place, index, work)?
             }
@@ -190,8 +192,8 @@ pub(super) fn array_index(step: &str, level: usize) -> Result<i64> {
 }
 
 /// The whole with new bytes for the part that begins where `part` does.
-pub(super) fn splice(whole: &[u8], part: &[u8], new: &[u8]) -> Result<Vec<u8>> {
-    let part = get::only(part)?;
+pub(super) fn splice(whole: &[u8], part: &[u8], new: &[u8], work: &Work<'_>) -> Result<Vec<u8>> {
+    let part = get::only(part, work)?;
     // The part is a slice of the whole: its place is the distance of their beginnings.
     let start = part.as_ptr() as usize - whole.as_ptr() as usize;
     let mut out = Vec::with_capacity(whole.len() - part.len() + new.len() + 1);

@@ -22,12 +22,13 @@ pub(super) fn member<'a>(
     name: &str,
     work: &Work<'_>,
 ) -> Result<Option<&'a [u8]>> {
-    from_member(members, name, work)?.map(only).transpose()
+    let found = from_member(members, name, work)?;
+    found.map(|found| only(found, work)).transpose()
 }
 
 /// The first of the values that bytes begin with.
-pub(super) fn only(bytes: &[u8]) -> Result<&[u8]> {
-    Reader::new(bytes).value()
+pub(super) fn only<'a>(bytes: &'a [u8], work: &Work<'_>) -> Result<&'a [u8]> {
+    Reader::new(bytes).value_asking(|| work.spend(MEMBER_WORK))
 }
 
 /// The bytes from the value of a key on. Nobody has looked yet where it ends, which takes as long as it is: who
@@ -60,7 +61,8 @@ pub(super) fn element<'a>(
     index: i64,
     work: &Work<'_>,
 ) -> Result<Option<&'a [u8]>> {
-    from_element(value, index, work)?.map(only).transpose()
+    let found = from_element(value, index, work)?;
+    found.map(|found| only(found, work)).transpose()
 }
 
 /// The bytes from an element on, as [`from_member`].
@@ -114,7 +116,7 @@ pub(super) fn at_path<'a>(
             None => return Ok(None),
         }
     }
-    only(found).map(Some)
+    only(found, work).map(Some)
 }
 
 /// Whether a string is a key of an object, an element of an array, or the value itself: `?`.

@@ -140,9 +140,15 @@ impl<'a> Reader<'a> {
 
     /// The bytes of the next value.
     pub(super) fn value(&mut self) -> Result<&'a [u8]> {
+        self.value_asking(|| Ok(()))
+    }
+
+    /// The next value, which may be long: `ask` is called for each value within it.
+    pub(super) fn value_asking(&mut self, ask: impl Fn() -> Result<()>) -> Result<&'a [u8]> {
         let start = self.rest;
         let mut values = 1_usize;
         while values > 0 {
+            ask()?;
             values -= 1;
             match self.tag()? {
                 Tag::Nothing | Tag::Null | Tag::Zero | Tag::False | Tag::True => {}
