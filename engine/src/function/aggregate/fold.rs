@@ -132,8 +132,11 @@ where
     }
 }
 
+/// Makes one bit string of two.
+type OfTwo = fn(&[u8], &[u8], &Work<'_>) -> Result<Vec<u8>>;
+
 /// Folds bit strings with an operator, which takes some milliseconds for ten million of them.
-struct BitsOperator(fn(&[u8], &[u8], &Work<'_>) -> Result<Vec<u8>>);
+struct BitsOperator(OfTwo);
 
 impl ColumnFold for BitsOperator {
     type Input = native::Bit;

@@ -128,7 +128,9 @@ fn frozen() {
     let (core, rows) = world();
     close(&core);
     core.compact(None).unwrap();
-    run(core, rows, |core| drop(core.collect_garbage()));
+    run(core, rows, |core| {
+        core.collect_garbage();
+    });
 }
 
 /// The same, in a block that is frozen again, and thawed, meanwhile.
