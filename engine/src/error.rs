@@ -20,6 +20,8 @@ pub struct Position {
 const TEXT_BYTES_MAX: usize = 8 << 10;
 
 /// A text, or as much of its beginning as anybody reads.
+#[cold]
+#[inline(never)]
 fn readable(mut text: String) -> String {
     if text.len() > TEXT_BYTES_MAX {
         text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX - 3));
@@ -46,9 +48,15 @@ struct Inner {
 impl Error {
     /// An error with a SQLSTATE (see [`state`]) and a message in PostgreSQL's manner.
     pub fn new(sqlstate: &'static str, message: impl Into<String>) -> Self {
+        Self::of_text(sqlstate, message.into())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn of_text(sqlstate: &'static str, message: String) -> Self {
         Self(Box::new(Inner {
             sqlstate,
-            message: readable(message.into()),
+            message: readable(message),
             detail: None,
             hint: None,
             position: None,
