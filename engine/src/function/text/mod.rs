@@ -98,7 +98,7 @@ impl<'s> Reading<'s> {
 }
 
 /// The longest text that is read in one go, as a number, a moment or a span.
-const READ_AT_ONCE_BYTES_MAX: usize = 64 << 10;
+const READ_AT_ONCE_BYTES_MAX: usize = 2 << 20;
 
 /// A text that is read in one go, a long one without the blanks around it.
 ///
