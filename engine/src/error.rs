@@ -259,7 +259,8 @@ impl From<remora_storage::Error> for Error {
         if let remora_storage::Error::UniqueViolation { detail, .. }
         | remora_storage::Error::DuplicateKeys { detail, .. } = &source
         {
-            error.0.detail = Some(detail.clone());
+            // It quotes the key, of any length.
+            error = error.with_detail(detail.as_str());
         }
         if matches!(source, remora_storage::Error::OutOfMemory { .. }) {
             error.0.hint = Some(MEMORY_HINT.to_owned());

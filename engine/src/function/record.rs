@@ -137,7 +137,7 @@ static RECORDS: &[Overload] = &[
         "A record as one of another type that has the same fields.",
         |call| Ok(match (call.values[0].as_record(), call.values[0].bytes()) {
             (Some(_), Some(bytes)) => Value::Packed(packed(call.returns), bytes.to_vec()),
-            // What is no record, which SQL can call it with, stays what it is.
+            // SQL can call it with a value that is no record: it stays as it is.
             _ if call.types[0] == call.returns => call.values[0].to_owned(),
             _ => Value::Null,
         })),

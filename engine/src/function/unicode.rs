@@ -111,7 +111,7 @@ fn half_a_pair() -> Error {
 fn normalize(context: &EvalContext, text: &str, form: &str) -> Result<String> {
     let work = Work::new(context);
     let mut stopped = None;
-    // What is given up ends here: the form takes no more of the text.
+    // A text that is given up ends here: the form takes no more of it.
     let characters = text.chars().map_while(|c| {
         let spent = work.spend(c.len_utf8());
         spent

@@ -114,7 +114,7 @@ impl Quota {
         let room = self.limit - cost;
         match now <= room {
             true => left - fits(room - now, earlier),
-            // What is in this window is in the way also when it is the one before.
+            // The amount in this window is in the way also when it is the one before.
             false => left + window - fits(room, now),
         }
     }

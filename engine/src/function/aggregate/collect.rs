@@ -1,6 +1,8 @@
 //! `array_agg`: the values of a group as an array, NULLs too; arrays become the rows of one with a dimension more.
 
-use super::super::array::{array_value, subscript_error, too_large, too_many_dimensions};
+use super::super::array::{
+    ELEMENT_WORK, array_value, subscript_error, too_large, too_many_dimensions,
+};
 use super::super::{CallTypes, Generic, Pattern, element_of};
 use super::state::{Fold, group_states};
 use super::{Accumulator, Aggregate, MakeAccumulator, RowOrder};
@@ -67,9 +69,6 @@ struct Collect {
     argument: DataType,
     element: ElementType,
 }
-
-/// The work of an element.
-const ELEMENT_WORK: usize = 16;
 
 /// An array becomes the next row of the group's array.
 fn push_row(group: &mut Collected, value: ValueRef<'_>, work: &Work<'_>) -> Result<()> {

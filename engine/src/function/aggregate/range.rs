@@ -1,6 +1,6 @@
 //! `range_agg`: what is in any range of a group, as a multirange; `range_intersect_agg`: what is in all of them.
 
-use super::super::range::{Ranges, intersect, multirange, normal, range_type};
+use super::super::range::{RANGE_WORK, Ranges, intersect, multirange, normal, range_type};
 use super::super::{CallTypes, EvalContext, Generic, Pattern, Work};
 use super::state::{Fold, group_states};
 use super::{Accumulator, Aggregate, MakeAccumulator, RowOrder};
@@ -39,9 +39,6 @@ pub(super) static AGGREGATES: &[Aggregate] = table!(
     "range_intersect_agg" Range -> Range, of_all::<InAll>, "What is in all of them.";
     "range_intersect_agg" Multirange -> Multirange, of_all::<InAll>, "What is in all of them.";
 );
-
-/// The work of a range.
-const RANGE_WORK: usize = 16;
 
 /// What one of the two aggregates knows of a group that has a value.
 trait Gathered: Clone + Send + 'static {

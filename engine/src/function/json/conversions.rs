@@ -1,40 +1,26 @@
 //! `to_json` and `to_jsonb` of every type.
 
-use super::sql::{owned_jsonb, pack_value, write_json};
-use super::{packed, tape};
+use super::sql::as_json;
+use super::tape;
 use crate::error::Result;
 use crate::function::Volatility::Stable;
 use crate::function::kernel::function;
-use crate::function::{EvalContext, Overload, Pattern, Work, check_size};
+use crate::function::{EvalContext, GenericCall, Overload, Pattern, Work};
 use remora_storage::value::PackedType;
 use remora_storage::{DataType, Value, ValueRef};
 
-fn to_json(value: ValueRef<'_>, data_type: DataType, context: &EvalContext) -> Result<Value> {
-    let mut out = String::new();
-    let work = Work::new(context);
-    write_json(
-        &mut out,
-        value,
-        data_type,
-        &context.style().of_json(),
-        &work,
-    )?;
-    check_size(Some(out.len()))?;
-    Ok(Value::Text(out))
+fn to_document(call: &GenericCall<'_>, document: DataType) -> Result<Value> {
+    let style = call.context.style().of_json();
+    let work = Work::new(call.context);
+    as_json(call.values[0], call.types[0], document, &style, &work)
 }
 
-fn to_jsonb(value: ValueRef<'_>, data_type: DataType, context: &EvalContext) -> Result<Value> {
-    let mut out = Vec::new();
-    let work = Work::new(context);
-    pack_value(
-        &mut out,
-        value,
-        data_type,
-        &context.style().of_json(),
-        &work,
-    )?;
-    check_size(Some(out.len()))?;
-    Ok(owned_jsonb(packed::lifted(out)))
+fn to_json(call: &GenericCall<'_>) -> Result<Value> {
+    to_document(call, DataType::Json)
+}
+
+fn to_jsonb(call: &GenericCall<'_>) -> Result<Value> {
+    to_document(call, DataType::Packed(PackedType::Jsonb))
 }
 
 fn row_on_lines(context: &EvalContext, row: &str, on_lines: bool) -> Result<String> {
@@ -46,15 +32,15 @@ fn row_on_lines(context: &EvalContext, row: &str, on_lines: bool) -> Result<Stri
 
 static FUNCTIONS_OF_ANY: &[Overload] = &[
     function!(strict generic "to_json"(Pattern::Any) -> Pattern::Is(DataType::Json), "The value as JSON.",
-        |call| to_json(call.values[0], call.types[0], call.context)).volatility(Stable),
+        to_json).volatility(Stable),
     function!(strict generic "to_jsonb"(Pattern::Any) -> Pattern::Is(DataType::Packed(PackedType::Jsonb)),
-        "The value as JSONB.", |call| to_jsonb(call.values[0], call.types[0], call.context)).volatility(Stable),
+        "The value as JSONB.", to_jsonb).volatility(Stable),
     function!(strict generic "array_to_json"(Pattern::Array) -> Pattern::Is(DataType::Json),
-        "An array as JSON.", |call| to_json(call.values[0], call.types[0], call.context)).volatility(Stable),
+        "An array as JSON.", to_json).volatility(Stable),
     function!(strict generic "array_to_json"(Pattern::Array, Pattern::Is(DataType::Boolean)) -> Pattern::Is(DataType::Json),
         "An array as JSON, perhaps an element a line.",
         |call| match (
-            to_json(call.values[0], call.types[0], call.context)?,
+            to_json(call)?,
             call.values[1],
         ) {
             (Value::Text(text), ValueRef::Boolean(true)) => {

@@ -7,7 +7,7 @@ use super::write::{self, Layout, write_quoted};
 use super::{number, parse};
 use crate::error::{Error, Result, state};
 use crate::function::text::{self, Style};
-use crate::function::{Work, element_of};
+use crate::function::{Work, check_size, element_of};
 use remora_storage::value::{PackedType, SqlArray, SqlRecord};
 use remora_storage::{DataType, Value, ValueRef};
 use std::borrow::Cow;
@@ -38,7 +38,7 @@ pub(crate) fn parse_jsonb(text: &str, work: &Work<'_>) -> Result<Vec<u8>> {
 /// Those of [`Work::spend`].
 pub(crate) fn write_jsonb(out: &mut String, value: &[u8], work: &Work<'_>) -> Result<()> {
     match write::write(out, value, Layout::Tight, work) {
-        // What was read before the damage is shown: there is no error in showing a value.
+        // The part before the damage is shown: there is no error in showing a value.
         Err(error) if error.sqlstate() == state::DATA_CORRUPTED => Ok(()),
         other => other,
     }
@@ -147,10 +147,12 @@ pub(in crate::function) fn as_json(
     if document == DataType::Json {
         let mut out = String::new();
         write_json(&mut out, value, data_type, style, work)?;
+        check_size(Some(out.len()))?;
         return Ok(Value::Text(out));
     }
     let mut out = Vec::new();
     pack_value(&mut out, value, data_type, style, work)?;
+    check_size(Some(out.len()))?;
     Ok(owned_jsonb(packed::lifted(out)))
 }
 

@@ -11,7 +11,7 @@ use remora_storage::limits::VALUE_BYTES_MAX;
 use remora_storage::value::{PackedType, RangeType, SqlArrayBuilder, SqlRange};
 
 /// The work of a range.
-pub(super) const RANGE_WORK: usize = 64;
+pub(in crate::function) const RANGE_WORK: usize = 64;
 
 const TOGETHER: &str = "What is in either.";
 const WITHOUT: &str = "What is in the first and not in the second.";

@@ -20,6 +20,7 @@ mod combine;
 mod compare;
 
 pub(crate) use canonical::{canonical, refused as refused_range};
+pub(super) use combine::RANGE_WORK;
 pub(crate) use combine::{intersect, multirange, normal};
 
 use super::{Overload, Pattern};

@@ -111,7 +111,7 @@ impl StatementScope {
         &self.catalog
     }
 
-    /// The same, to be kept.
+    /// The catalog that the statement sees, to be kept.
     pub(crate) fn shared(&self) -> &Arc<Catalog> {
         &self.catalog
     }

@@ -1,5 +1,6 @@
 //! Numbers from and to text.
 
+use super::scanner::is_space;
 use super::{invalid, out_of_range};
 use crate::error::{Result, state};
 use remora_storage::Numeric;
@@ -8,9 +9,8 @@ use std::fmt::Write;
 use std::num::IntErrorKind;
 use std::str::FromStr;
 
-/// The characters that C's `isspace` knows, and so PostgreSQL.
 pub(super) fn trim(text: &str) -> &str {
-    text.trim_matches([' ', '\t', '\n', '\r', '\x0B', '\x0C'])
+    text.trim_matches(is_space)
 }
 
 /// Reads SMALLINT, INTEGER or BIGINT.

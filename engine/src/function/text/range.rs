@@ -1,7 +1,7 @@
 //! Ranges from and to text: `[1,5)`, `(,"a b"]`, `empty`; multiranges: `{[1,3),[5,9)}`.
 
 use super::super::cast::cast_value;
-use super::super::range::{Bounds, Ranges, canonical, multirange, normal};
+use super::super::range::{Bounds, RANGE_WORK, Ranges, canonical, multirange, normal};
 use super::super::{EvalContext, Work};
 use super::scanner::{Scanner, is_space, write_part};
 use super::{Style, without_blanks, write_counted};
@@ -10,8 +10,6 @@ use remora_storage::value::{RangeBound, RangeType, SqlArrayBuilder, SqlRange};
 use remora_storage::{Value, ValueRef};
 
 const EMPTY: &str = "empty";
-/// The work of a range beside that over its bytes.
-const RANGE_WORK: usize = 64;
 
 /// Reads a range.
 ///
@@ -252,7 +250,7 @@ fn parts<'t>(whole: &'t str, work: &Work<'_>) -> Result<Vec<&'t str>> {
     Err(wrong("Unexpected end of input."))
 }
 
-/// What was found, where nothing is behind the brace that closes.
+/// The ranges found, where nothing is behind the brace that closes.
 fn junk<'t>(
     closing: &str,
     found: Vec<&'t str>,

@@ -69,7 +69,7 @@ impl<'t> Scanner<'t> {
     }
 }
 
-/// What PostgreSQL takes for a blank.
+/// The characters that C's `isspace` knows, and so PostgreSQL.
 pub(super) fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}')
 }

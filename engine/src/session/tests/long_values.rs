@@ -112,3 +112,18 @@ fn texts_of_many_words_are_in_the_budget() {
     drop(prepared);
     assert_eq!(used(&conn), before);
 }
+
+/// A key that is there already is quoted, but not all of a long one.
+#[test]
+fn an_error_quotes_the_beginning_of_a_long_key() {
+    let (_db, conn) = small();
+    conn.execute_batch("CREATE TABLE t (v TEXT PRIMARY KEY)")
+        .unwrap();
+    let insert = "INSERT INTO t SELECT repeat('x', 10000)";
+    conn.execute_batch(insert).unwrap();
+    let error = conn.execute_batch(insert).unwrap_err();
+    assert_eq!(error.sqlstate(), "23505");
+    let detail = error.detail().unwrap();
+    assert!(detail.starts_with("Key (v)=(xxx"), "{}", &detail[..40]);
+    assert!(detail.len() <= 8 << 10, "{}", detail.len());
+}

@@ -147,7 +147,7 @@ fn one_that_commits_alone_survives_a_rollback() {
         conn.execute_batch("ROLLBACK").unwrap();
     }
     assert!(!flag(&conn, login));
-    // What the transaction itself holds, no other can take.
+    // A row that the transaction itself holds, no other can take.
     let own = "BEGIN; SELECT rate_limit_fixed('bob', 3, '1 day'); SELECT rate_limit_fixed('bob', 3, '1 day', autonomous => true)";
     assert_eq!(state(&conn, own), "55000");
     conn.execute_batch("ROLLBACK").unwrap();

@@ -22,7 +22,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// What the process may take beside its budget.
+/// Memory that the process may take beside its budget.
 const BESIDE_BYTES: u64 = 32 << 20;
 /// From the end of a deletion to the first insert.
 const FIRST_INSERT: Duration = Duration::from_secs(2);

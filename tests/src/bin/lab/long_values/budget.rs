@@ -25,11 +25,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// The limit.
 const BUDGET_BYTES: u64 = 64 << 20;
-/// What the process may take beside it.
+/// Memory that the process may take beside it.
 const BESIDE_BYTES: u64 = 32 << 20;
 /// How often a statement's text may be there.
 const TEXT_COPIES: u64 = 3;
-/// What may be left at the end beside what was there at first.
+/// Memory that may be left at the end beside that which was there at first.
 const LEFT_BYTES: u64 = 16 << 20;
 /// The time that a statement has.
 const TIMEOUT: &str = "100ms";

@@ -28,7 +28,7 @@ pub(super) fn argument_types(entry: &Entry) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// What stands between the parentheses of a call.
+/// The text between the parentheses of a call.
 fn inner_of(call: &str) -> &str {
     let inner = call.split_once('(').map_or("", |(_, inner)| inner);
     inner.strip_suffix(')').unwrap_or(inner)
