@@ -87,7 +87,7 @@ impl Batch {
     /// Bytes that the rows stand for. Not what the arrays' buffers measure: those may be shared
     /// with many other batches, and counting them once a batch would refuse honest queries.
     pub(crate) fn bytes(&self) -> usize {
-        self.columns.iter().map(array_bytes).sum()
+        column_bytes(&self.columns)
     }
 
     /// The same rows, without pinning string buffers of which they use only a small part.
@@ -114,8 +114,13 @@ fn is_sparse(buffers: &[arrow_buffer::Buffer], used: usize) -> bool {
     held > 2 * used
 }
 
+/// Bytes that the values of columns stand for.
+pub(crate) fn column_bytes(columns: &[ArrayRef]) -> usize {
+    columns.iter().map(array_bytes).sum()
+}
+
 /// Bytes that an array's values stand for.
-pub(crate) fn array_bytes(array: &ArrayRef) -> usize {
+fn array_bytes(array: &ArrayRef) -> usize {
     let nulls = array.nulls().map_or(0, |_| array.len().div_ceil(8));
     // Of views, the low half of the low word is the length; longer than 12, it is stored apart. Several can show the
     // same bytes: there are no more of these than buffers hold.

@@ -56,7 +56,12 @@ impl Pieces {
         }
     }
 
-    /// The next piece and what comes of it. What came of the one before is gone by then, or kept and reserved.
+    /// So many bytes that were counted since the last piece was given stay.
+    pub(super) fn keep(&mut self, bytes: u64) {
+        self.level += bytes;
+    }
+
+    /// The next piece and what comes of it. What came of the one before is gone by then, or [kept](Self::keep).
     ///
     /// # Errors
     /// Those of the attempt; 57014.

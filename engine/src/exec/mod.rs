@@ -65,6 +65,7 @@ mod window;
 mod tests;
 
 pub(crate) use aggregate::fold::fold_row;
+pub(crate) use batch::column_bytes;
 pub(crate) use copy::{copy_from, copy_to};
 pub(crate) use cursor::{Cursor, arrow_schema};
 pub(crate) use ddl::alter::{alter_table, before_index, structure};

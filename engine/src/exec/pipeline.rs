@@ -25,7 +25,7 @@
 use super::ExecContext;
 use super::batch::Batch;
 use super::cut::Cut;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::function::MemoryTracker;
 use crate::stack::with_room_left;
 use std::fmt::{self, Debug, Formatter};
@@ -104,22 +104,23 @@ impl Stage<'_> {
         self.pending.is_some() || self.rest.is_some()
     }
 
-    /// The batch that it goes on with. What was made below it of its last output is gone.
-    fn take_waiting(&mut self, memory: &MemoryTracker) -> Option<Batch> {
-        if let Some(batch) = self.pending.take() {
+    /// Goes on with what waits. What was made below it of its last output is gone.
+    fn resume(&mut self, context: &ExecContext) -> Result<Step> {
+        let memory = &context.eval.memory;
+        if let Some(piece) = self.pending.take() {
             memory.back_to(self.after);
-            return Some(batch);
+            let step = self.operator.push(&piece, context)?;
+            return Ok(self.took(piece, step, memory));
         }
         memory.back_to(self.before);
-        self.rest.take()
+        match self.rest.take() {
+            Some(rest) => self.push(rest, context),
+            None => Err(Error::internal("an operator that nothing waits for")),
+        }
     }
 
-    fn clear(&mut self) {
-        (self.pending, self.rest) = (None, None);
-    }
-
-    /// Has the operator take the batch, or as much of it as is not too much at a time. Returns what was taken, too.
-    fn push(&mut self, whole: Batch, context: &ExecContext) -> Result<(Batch, Step)> {
+    /// Has the operator take a batch, or as much of it as is not too much at a time.
+    fn push(&mut self, whole: Batch, context: &ExecContext) -> Result<Step> {
         let memory = &context.eval.memory;
         self.before = memory.level();
         loop {
@@ -136,13 +137,23 @@ impl Stage<'_> {
                 }
                 step => {
                     self.cut.succeeded();
-                    self.after = memory.level();
                     let rest = whole.rows - rows;
                     self.rest = (rest > 0).then(|| whole.slice(rows, rest));
-                    return Ok((piece, step?));
+                    return Ok(self.took(piece, step?, memory));
                 }
             }
         }
+    }
+
+    /// Notes how the operator left a batch.
+    fn took(&mut self, piece: Batch, step: Step, memory: &MemoryTracker) -> Step {
+        self.after = memory.level();
+        self.pending = matches!(step, Step::More(_)).then_some(piece);
+        step
+    }
+
+    fn clear(&mut self) {
+        (self.pending, self.rest) = (None, None);
     }
 }
 
@@ -176,25 +187,36 @@ impl<'t> Pipeline<'t> {
         loop {
             context.check()?;
             let resumed = self.stages.iter().rposition(Stage::is_waiting);
-            let (at, batch) = match resumed {
-                Some(at) => (at, self.stages[at].take_waiting(&context.eval.memory)),
-                None if self.ended => (0, None),
-                None => {
-                    // All that was made of the batch before is gone, or has been kept and reserved.
-                    let memory = &context.eval.memory;
-                    memory.back_to(*self.level.get_or_insert_with(|| memory.level()));
-                    (0, self.source.next(context)?)
+            let batch = match resumed {
+                Some(at) => {
+                    let step = self.stages[at].resume(context)?;
+                    let batch = self.output(at, step);
+                    self.push(at + 1, batch, context)?
                 }
+                None => match self.next_of_source(context)? {
+                    Some(batch) => self.push(0, batch, context)?,
+                    None => return Ok(None),
+                },
             };
-            let Some(batch) = batch else {
-                self.ended = true;
-                return Ok(None);
-            };
-            let batch = self.push(at, batch, context)?;
             if batch.rows > 0 {
                 return Ok(Some(batch));
             }
         }
+    }
+
+    /// The next batch of the source. All that was made of the one before is gone, or has been kept and reserved.
+    fn next_of_source(&mut self, context: &ExecContext) -> Result<Option<Batch>> {
+        let memory = &context.eval.memory;
+        if self.ended {
+            if let Some(level) = self.level.take() {
+                memory.back_to(level);
+            }
+            return Ok(None);
+        }
+        memory.back_to(*self.level.get_or_insert_with(|| memory.level()));
+        let batch = self.source.next(context)?;
+        self.ended = batch.is_none();
+        Ok(batch)
     }
 
     /// Goes back to before the first batch, with other parameters; false where some part of it cannot: then it must not
@@ -217,27 +239,28 @@ impl<'t> Pipeline<'t> {
         Ok(true)
     }
 
-    /// Pushes a batch through the operators from `at` on.
-    fn push(&mut self, at: usize, mut batch: Batch, context: &ExecContext) -> Result<Batch> {
-        for position in at..self.stages.len() {
+    /// Pushes a batch through the operators from a position on.
+    fn push(&mut self, from: usize, mut batch: Batch, context: &ExecContext) -> Result<Batch> {
+        for position in from..self.stages.len() {
             if batch.rows == 0 {
                 break;
             }
-            let (taken, step) = self.stages[position].push(batch, context)?;
-            batch = match step {
-                Step::Done(output) => output,
-                Step::More(output) => {
-                    self.stages[position].pending = Some(taken);
-                    output
-                }
-                Step::Last(output) => {
-                    self.stages[..=position].iter_mut().for_each(Stage::clear);
-                    self.ended = true;
-                    output
-                }
-            };
+            let step = self.stages[position].push(batch, context)?;
+            batch = self.output(position, step);
         }
         Ok(batch)
+    }
+
+    /// What an operator made. After the last of it nothing above runs again.
+    fn output(&mut self, position: usize, step: Step) -> Batch {
+        match step {
+            Step::Done(output) | Step::More(output) => output,
+            Step::Last(output) => {
+                self.stages[..=position].iter_mut().for_each(Stage::clear);
+                self.ended = true;
+                output
+            }
+        }
     }
 }
 

@@ -235,5 +235,5 @@ impl Scroll {
 
 /// Bytes that the rows of a batch stand for.
 fn bytes(batch: &RecordBatch) -> usize {
-    batch.columns().iter().map(batch::array_bytes).sum()
+    batch::column_bytes(batch.columns())
 }

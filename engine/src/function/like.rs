@@ -4,6 +4,7 @@
 
 use super::kernel::{function, overload, scalar2, vector2};
 use super::like_pattern::LikePattern;
+use super::regex::escape_character;
 use super::string::lower;
 use super::{EvalContext, Operand, Overload, Work, native};
 use crate::error::{Error, Result};
@@ -160,17 +161,6 @@ const NOT_ANY_CASE: Like = Like {
     is_negated: true,
     ..ANY_CASE
 };
-
-/// The one character of an ESCAPE clause; none where it is empty.
-fn escape_character(escape: &str) -> Result<Option<char>> {
-    let mut chars = escape.chars();
-    let first = chars.next();
-    match chars.next() {
-        None => Ok(first),
-        Some(_) => Err(sql_error!(INVALID_ESCAPE_SEQUENCE, "invalid escape string")
-            .with_hint("Escape string must be empty or one character.")),
-    }
-}
 
 /// A pattern with another escape character as one with the backslash.
 fn like_escape(context: &EvalContext, pattern: &str, escape: &str) -> Result<String> {

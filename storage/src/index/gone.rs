@@ -256,8 +256,8 @@ impl Look<'_> {
         }
     }
 
-    /// Notes that the scan goes on at the end of a range.
-    pub fn skip_to(&mut self, cursor: &Cursor) {
+    /// Notes where the scan begins, or goes on behind a range.
+    pub fn go_on_at(&mut self, cursor: &Cursor) {
         self.end_run(true);
         self.at = Some(cursor.cuts().0.clone());
     }

@@ -256,12 +256,16 @@ impl Walk {
             true => gone.look(viewpoint.snapshot()),
             false => None,
         };
-        let mut passed = self.note_passed(self.entries.len(), look.as_mut(), table, viewpoint);
+        // Those at hand were read before the look began: what was added among them until then, it does not know.
+        let mut passed = self.entries.len();
+        if let Some(look) = &mut look {
+            look.go_on_at(&self.cursor);
+        }
         let mut step = PASSED_AT_FIRST;
         while !self.cursor.is_done() {
             if looks && gone.skip(&mut self.cursor, viewpoint.snapshot()) {
                 if let Some(look) = &mut look {
-                    look.skip_to(&self.cursor);
+                    look.go_on_at(&self.cursor);
                 }
                 continue;
             }

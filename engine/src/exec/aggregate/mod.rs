@@ -241,7 +241,10 @@ impl Call {
         })? {
             let (groups, behind) = rest.split_at(piece.rows);
             rest = behind;
+            let before = context.eval.memory.level();
             self.add_columns(columns, groups, count, context)?;
+            // The states are not reserved before the whole batch has been taken.
+            pieces.keep(context.eval.memory.level().saturating_sub(before));
         }
         Ok(())
     }

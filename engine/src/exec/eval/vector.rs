@@ -33,28 +33,22 @@ pub(super) fn eval(expr: &Expr, rows: &Rows<'_>, scope: &Scope<'_>) -> Result<Op
             let level = context.memory.level();
             let operands = operands.collect::<Result<Vec<_>>>()?;
             let array = function.call_rows(&operands, rows.count(), context)?;
-            settled(Operand::Array(array), level, context)
+            settled(array, &operands, level, context)
         }
         ExprKind::Cast { input, explicit } => {
             let context = &scope.context.eval;
             let level = context.memory.level();
-            let result = match eval(input, rows, scope)? {
-                Operand::Scalar(value) => {
-                    cast::cast_value(value.as_ref(), expr.data_type, *explicit, context)
-                        .map(Operand::Scalar)
-                }
+            let (from, to) = (input.data_type, expr.data_type);
+            let operand = eval(input, rows, scope)?;
+            match &operand {
+                Operand::Scalar(value) => constant(level, context, || {
+                    cast::cast_value(value.as_ref(), to, *explicit, context)
+                }),
                 Operand::Array(array) => {
-                    let from = input.data_type;
-                    let result =
-                        cast::cast_array(&array, from, expr.data_type, *explicit, context)?;
-                    if shares_values(&array, &result) {
-                        // It has made nothing, and what it was given is not gone.
-                        return Ok(Operand::Array(result));
-                    }
-                    Ok(Operand::Array(result))
+                    let result = cast::cast_array(array, from, to, *explicit, context)?;
+                    settled(result, &[operand], level, context)
                 }
-            };
-            settled(result?, level, context)
+            }
         }
         ExprKind::Case {
             branches,
@@ -121,11 +115,12 @@ fn call(
     if overload.strict && operands.iter().any(is_null) {
         return Ok(Operand::Scalar(Value::Null));
     }
-    let constant = |operand: &Operand| matches!(operand, Operand::Scalar(_));
-    if operands.iter().all(constant) {
+    let is_constant = |operand: &Operand| matches!(operand, Operand::Scalar(_));
+    if operands.iter().all(is_constant) {
         if overload.volatility != Volatility::Volatile {
-            let value = call_once(overload, &operands, types, scope)?;
-            return settled(Operand::Scalar(value), level, context);
+            return constant(level, context, || {
+                call_once(overload, &operands, types, scope)
+            });
         }
         // A volatile function has a value a row, and the array form wants one array at least.
         if let (Some(first), Some(argument)) = (operands.first_mut(), arguments.first()) {
@@ -134,18 +129,37 @@ fn call(
         }
     }
     let array = overload.call_over(&operands, types, rows.count(), context)?;
-    settled(Operand::Array(array), level, context)
+    settled(array, &[], level, context)
 }
 
-/// The result of a call whose arguments are gone, and all that was counted since `level` with them.
+/// The result of a call whose arguments are gone, and all that was counted since `level` with them; but for one whose
+/// values are those of an argument: that has made nothing.
 #[inline]
-fn settled(result: Operand, level: u64, context: &EvalContext) -> Result<Operand> {
-    let bytes = match &result {
-        Operand::Scalar(value) => owned_bytes(value),
-        Operand::Array(array) => made_bytes(array.as_ref()),
+fn settled(
+    result: ArrayRef,
+    arguments: &[Operand],
+    level: u64,
+    context: &EvalContext,
+) -> Result<Operand> {
+    let is_argument = |argument: &Operand| match argument {
+        Operand::Array(array) => shares_values(array, &result),
+        Operand::Scalar(_) => false,
     };
-    context.memory.settle(level, bytes)?;
-    Ok(result)
+    if !arguments.iter().any(is_argument) {
+        (context.memory).settle(level, made_bytes(result.as_ref()))?;
+    }
+    Ok(Operand::Array(result))
+}
+
+/// A value that is the same for all rows: fewer rows would not make it shorter.
+fn constant(
+    level: u64,
+    context: &EvalContext,
+    make: impl FnOnce() -> Result<Value>,
+) -> Result<Operand> {
+    let value = context.memory.uncapped(make)?;
+    (context.memory).settle_beside_cap(level, owned_bytes(&value))?;
+    Ok(Operand::Scalar(value))
 }
 
 /// Bytes of an array beside those of fixed width.

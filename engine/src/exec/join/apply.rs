@@ -178,8 +178,11 @@ impl Apply {
             if let Some(Answer::Mark(mark)) = self.known(&progress, row) {
                 return Ok(mark);
             }
+            let level = context.eval.memory.level();
             let mut running = self.run(&progress, row, context)?;
             let mark = running.mark(self.is_tested)?;
+            // Not all rows need have been asked for.
+            context.eval.memory.back_to(level);
             self.idle = Some(running);
             self.keep(&progress, row, Answer::Mark(mark), context)?;
             Ok(mark)

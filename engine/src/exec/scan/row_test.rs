@@ -83,9 +83,17 @@ impl RowTest for FilterTest {
     fn may_match(&self, row: &RowRef<'_>) -> bool {
         let columns = &self.scan.plan().columns;
         let row = ScanRow { columns, row };
-        self.filter().is_none_or(|filter| {
+        let memory = &self.context.eval.memory;
+        let level = memory.level();
+        let may_match = self.filter().is_none_or(|filter| {
             let value = eval_scalar(filter, &row, &self.context);
             value.map_or(true, |value| is_true(&value))
-        })
+        });
+        match level {
+            // Mostly the statement has ended: its transaction is about to commit.
+            0 => memory.end(),
+            level => memory.back_to(level),
+        }
+        may_match
     }
 }

@@ -147,9 +147,6 @@ fn slice(call: &GenericCall<'_>) -> Result<Value> {
     if bounds.is_empty() {
         return Err(wrong_number());
     }
-    if bounds.len() > ARRAY_DIMENSIONS_MAX {
-        return Err(too_many_dimensions(bounds.len()));
-    }
     let new = array_at(call.values, 1);
     if array.is_empty() {
         return fresh(call, &new, &bounds);

@@ -111,6 +111,7 @@ impl Keys {
         for value in array.iter().filter(|value| !value.is_null()) {
             keys.add(value);
             work.spend(2 * ELEMENT_WORK + keys.scratch.len())?;
+            work.reach(keys.bytes.len() + 2 * keys.places.len() * size_of::<Range<usize>>())?;
         }
         Ok(keys)
     }

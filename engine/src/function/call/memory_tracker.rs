@@ -118,6 +118,22 @@ impl MemoryTracker {
         }
     }
 
+    /// As [`Self::settle`], for a result that does not belong to rows of the batch: the cap rises with it.
+    ///
+    /// # Errors
+    /// 53200
+    pub(crate) fn settle_beside_cap(&self, level: u64, bytes: usize) -> Result<()> {
+        self.back_to(level);
+        match &self.0 {
+            Some(account) if bytes > SHORT_BYTES => {
+                let cap = account.cap.load(Relaxed);
+                account.cap.store(cap.saturating_add(bytes as u64), Relaxed);
+                self.take(bytes)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Runs an attempt at a batch under the cap: where it takes more, it fails, and [`Self::take_cut`] is true.
     pub(crate) fn capped<T>(&self, attempt: impl FnOnce() -> Result<T>) -> Result<T> {
         match &self.0 {

@@ -113,13 +113,13 @@ fn made(path: &[&str], new: &[u8], work: &Work<'_>) -> Result<Vec<u8>> {
     let mut made = new.to_vec();
     for step in path.iter().rev() {
         made = match get::index(step) {
-            Some(index) if index >= 0 => {
+            Some(index) => {
                 let View::Array(nothing) = view(EMPTY_ARRAY)? else {
                     return Ok(made);
                 };
-                lengthened(nothing, index, &made, work)?
+                lengthened(nothing, index.max(0), &made, work)?
             }
-            _ => packed::pack_object(&[(step, made)], work)?,
+            None => packed::pack_object(&[(step, made)], work)?,
         };
         check_size(Some(made.len()))?;
     }

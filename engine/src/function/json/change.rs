@@ -9,9 +9,6 @@ use crate::error::{Error, Result, state};
 use crate::function::Work;
 use hashbrown::HashSet;
 
-/// The work of a member beside that over its bytes.
-const MEMBER_WORK: usize = 16;
-
 fn refused(message: impl Into<String>) -> Error {
     Error::new(state::INVALID_PARAMETER_VALUE, message)
 }
@@ -37,9 +34,9 @@ fn elements_or_itself<'a>(value: &'a [u8], work: &Work<'_>) -> Result<Vec<&'a [u
 }
 
 pub(super) fn all_elements<'a>(mut members: Members<'a>, work: &Work<'_>) -> Result<Vec<&'a [u8]>> {
+    work.reach(members.left * size_of::<&[u8]>())?;
     let mut elements = Vec::with_capacity(members.left);
-    while let Some(element) = members.element()? {
-        work.spend(MEMBER_WORK + element.len())?;
+    while let Some(element) = members.element(work)? {
         elements.push(element);
     }
     Ok(elements)
@@ -49,9 +46,9 @@ pub(super) fn all_pairs<'a>(
     mut members: Members<'a>,
     work: &Work<'_>,
 ) -> Result<Vec<(&'a str, &'a [u8])>> {
+    work.reach(members.left * size_of::<(&str, &[u8])>())?;
     let mut pairs = Vec::with_capacity(members.left);
-    while let Some(pair) = members.pair()? {
-        work.spend(MEMBER_WORK + pair.1.len())?;
+    while let Some(pair) = members.pair(work)? {
         pairs.push(pair);
     }
     Ok(pairs)

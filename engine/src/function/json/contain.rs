@@ -13,8 +13,6 @@ use crate::error::Result;
 use crate::function::{EvalContext, Work};
 use hashbrown::HashSet;
 
-/// The work of passing over an element beside that over its bytes.
-const MEMBER_WORK: usize = 16;
 /// The work of an element in a table.
 const ELEMENT_WORK: usize = 64;
 
@@ -23,7 +21,7 @@ const FEW: usize = 16;
 
 /// A question that waits for another's answer.
 enum Question<'a> {
-    /// Whether the object has the pairs that are left.
+    /// Whether the pairs that are left of the object have those that are left.
     Object { held: Members<'a>, in_: Members<'a> },
     /// Whether the array has the elements that are left; the first of them may be in any of `untried`.
     Array {
@@ -88,13 +86,14 @@ fn resume<'a>(question: Question<'a>, answer: bool, work: &Work<'_>) -> Result<S
             held,
             in_,
             untried,
-        } => candidate(wanted, held, in_, untried),
+        } => candidate(wanted, held, in_, untried, work),
     }
 }
 
-fn pairs<'a>(in_: Members<'a>, mut held: Members<'a>, work: &Work<'_>) -> Result<Step<'a>> {
-    while let Some((key, wanted)) = held.pair()? {
-        let Some(found) = get::member(in_, key, work)? else {
+/// Both are in the order of keys: behind a key that was found is the next one.
+fn pairs<'a>(mut in_: Members<'a>, mut held: Members<'a>, work: &Work<'_>) -> Result<Step<'a>> {
+    while let Some((key, wanted)) = held.pair(work)? {
+        let Some(found) = get::next_member(&mut in_, key, work)? else {
             return Ok(Step::Answer(false));
         };
         if found == wanted {
@@ -109,11 +108,11 @@ fn pairs<'a>(in_: Members<'a>, mut held: Members<'a>, work: &Work<'_>) -> Result
 }
 
 fn elements<'a>(in_: Members<'a>, mut held: Members<'a>, work: &Work<'_>) -> Result<Step<'a>> {
-    while let Some(wanted) = held.element()? {
+    while let Some(wanted) = held.element(work)? {
         if !has(in_, wanted, work)? {
             return match is_scalar(wanted) {
                 true => Ok(Step::Answer(false)),
-                false => candidate(wanted, held, in_, in_),
+                false => candidate(wanted, held, in_, in_, work),
             };
         }
     }
@@ -123,13 +122,14 @@ fn elements<'a>(in_: Members<'a>, mut held: Members<'a>, work: &Work<'_>) -> Res
 /// As [`elements`], for arrays that are too long to look for one element after the other: what is exactly
 /// there is found in a table, and where a scalar is not, or nothing is left, that is the answer.
 fn many<'a>(in_: Members<'a>, held: Members<'a>, work: &Work<'_>) -> Result<Step<'a>> {
+    work.reach(2 * in_.left * size_of::<&[u8]>())?;
     let (mut known, mut rest) = (HashSet::with_capacity(in_.left), in_);
-    while let Some(element) = rest.element()? {
+    while let Some(element) = rest.element(work)? {
         work.spend(ELEMENT_WORK + element.len())?;
         known.insert(element);
     }
     let (mut wanted, mut is_all) = (held, true);
-    while let Some(element) = wanted.element()? {
+    while let Some(element) = wanted.element(work)? {
         work.spend(ELEMENT_WORK + element.len())?;
         if !known.contains(element) {
             if is_scalar(element) {
@@ -146,8 +146,7 @@ fn many<'a>(in_: Members<'a>, held: Members<'a>, work: &Work<'_>) -> Result<Step
 
 /// Whether an element is exactly this value.
 fn has(mut members: Members<'_>, wanted: &[u8], work: &Work<'_>) -> Result<bool> {
-    while let Some(element) = members.element()? {
-        work.spend(MEMBER_WORK + element.len())?;
+    while let Some(element) = members.element(work)? {
         if element == wanted {
             return Ok(true);
         }
@@ -161,8 +160,9 @@ fn candidate<'a>(
     held: Members<'a>,
     in_: Members<'a>,
     mut untried: Members<'a>,
+    work: &Work<'_>,
 ) -> Result<Step<'a>> {
-    while let Some(element) = untried.element()? {
+    while let Some(element) = untried.element(work)? {
         if is_scalar(element) {
             continue;
         }

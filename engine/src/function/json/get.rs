@@ -1,12 +1,13 @@
 //! Parts of JSONB: `->`, `#>`, and what is asked of keys.
 
 use super::packed::{Members, Reader, Tag, View, compare_keys, view};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::function::Work;
+use hashbrown::HashSet;
 use std::cmp::Ordering;
 
-/// The work of a member beside that over its bytes.
-const MEMBER_WORK: usize = 16;
+/// The work of a name in a table.
+const NAME_WORK: usize = 64;
 
 /// The value of a key, if this is an object that has it. Not yet lifted.
 pub(super) fn field<'a>(value: &'a [u8], name: &str, work: &Work<'_>) -> Result<Option<&'a [u8]>> {
@@ -18,17 +19,28 @@ pub(super) fn field<'a>(value: &'a [u8], name: &str, work: &Work<'_>) -> Result<
 
 /// The value of a key among the members of an object.
 pub(super) fn member<'a>(
-    members: Members<'a>,
+    mut members: Members<'a>,
     name: &str,
     work: &Work<'_>,
 ) -> Result<Option<&'a [u8]>> {
-    let found = from_member(members, name, work)?;
-    found.map(|found| only(found, work)).transpose()
+    next_member(&mut members, name, work)
+}
+
+/// The value of a key that is not before the members that are left; these are then those behind it.
+pub(super) fn next_member<'a>(
+    members: &mut Members<'a>,
+    name: &str,
+    work: &Work<'_>,
+) -> Result<Option<&'a [u8]>> {
+    match go_to(members, name, work)? {
+        true => members.reader.value(work).map(Some),
+        false => Ok(None),
+    }
 }
 
 /// The first of the values that bytes begin with.
 pub(super) fn only<'a>(bytes: &'a [u8], work: &Work<'_>) -> Result<&'a [u8]> {
-    Reader::new(bytes).value_asking(|| work.spend(MEMBER_WORK))
+    Reader::new(bytes).value(work)
 }
 
 /// The bytes from the value of a key on. Nobody has looked yet where it ends, which takes as long as it is: who
@@ -38,21 +50,23 @@ pub(super) fn from_member<'a>(
     name: &str,
     work: &Work<'_>,
 ) -> Result<Option<&'a [u8]>> {
+    let is_there = go_to(&mut members, name, work)?;
+    Ok(is_there.then(|| members.reader.rest()))
+}
+
+/// Goes to where the value of a key begins; false where it is not there.
+fn go_to(members: &mut Members<'_>, name: &str, work: &Work<'_>) -> Result<bool> {
     while members.left > 0 {
         members.left -= 1;
-        let before = members.reader.rest().len();
         let key = members.reader.key()?;
         match compare_keys(key, name.as_bytes()) {
-            Ordering::Less => {
-                members.reader.value()?;
-                work.spend(MEMBER_WORK + before - members.reader.rest().len())?;
-            }
-            Ordering::Equal => return Ok(Some(members.reader.rest())),
+            Ordering::Less => drop(members.reader.value(work)?),
+            Ordering::Equal => return Ok(true),
             // Keys are in order: behind a greater one it is not.
             Ordering::Greater => break,
         }
     }
-    Ok(None)
+    Ok(false)
 }
 
 /// An element of an array; negative numbers count from the end. Not yet lifted.
@@ -83,8 +97,7 @@ pub(super) fn from_element<'a>(
         return Ok(None);
     }
     for _ in 0..index {
-        let passed = members.element()?.map_or(0, <[u8]>::len);
-        work.spend(MEMBER_WORK + passed)?;
+        members.element(work)?;
     }
     Ok(Some(members.reader.rest()))
 }
@@ -124,8 +137,7 @@ pub(super) fn exists(value: &[u8], name: &str, work: &Work<'_>) -> Result<bool> 
     match view(value)? {
         View::Object(members) => Ok(member(members, name, work)?.is_some()),
         View::Array(mut members) => {
-            while let Some(element) = members.element()? {
-                work.spend(MEMBER_WORK + element.len())?;
+            while let Some(element) = members.element(work)? {
                 if is_string(element, name) {
                     return Ok(true);
                 }
@@ -134,6 +146,31 @@ pub(super) fn exists(value: &[u8], name: &str, work: &Work<'_>) -> Result<bool> 
         }
         View::Scalar(..) => Ok(is_string(value, name)),
     }
+}
+
+/// The strings for which [`exists`] is true.
+pub(super) fn names<'a>(value: &'a [u8], work: &Work<'_>) -> Result<HashSet<&'a [u8]>> {
+    let mut names = HashSet::new();
+    let mut add = |name: &'a [u8]| {
+        work.spend(NAME_WORK + name.len())?;
+        work.reach(2 * (names.len() + 1) * size_of::<&[u8]>())?;
+        names.insert(name);
+        Ok::<_, Error>(())
+    };
+    match view(value)? {
+        View::Object(mut members) => {
+            while let Some((key, _)) = members.pair(work)? {
+                add(key.as_bytes())?;
+            }
+        }
+        View::Array(mut members) => {
+            while let Some(element) = members.element(work)? {
+                as_string(element).map_or(Ok(()), &mut add)?;
+            }
+        }
+        View::Scalar(..) => as_string(value).map_or(Ok(()), add)?,
+    }
+    Ok(names)
 }
 
 /// Whether a value is this string.

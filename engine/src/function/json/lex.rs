@@ -269,8 +269,11 @@ fn hexadecimal(digits: &[u8]) -> u32 {
         .fold(0, |n, d| n << 4 | char::from(*d).to_digit(16).unwrap_or(0))
 }
 
+/// The work of an escape beside that over the bytes.
+const ESCAPE_WORK: usize = 16;
+
 /// What a string token stands for. Its escapes were held to their meaning, or this is an error.
-pub(super) fn unescape(token: &str) -> Result<Cow<'_, str>> {
+pub(super) fn unescape<'t>(token: &'t str, work: &Work<'_>) -> Result<Cow<'t, str>> {
     let inner = &token[1..token.len() - 1];
     if !inner.contains('\\') {
         return Ok(Cow::Borrowed(inner));
@@ -278,6 +281,7 @@ pub(super) fn unescape(token: &str) -> Result<Cow<'_, str>> {
     let mut out = String::with_capacity(inner.len());
     let mut rest = inner;
     while let Some(at) = rest.find('\\') {
+        work.spend(ESCAPE_WORK + at)?;
         out.push_str(&rest[..at]);
         let kind = rest.as_bytes()[at + 1];
         rest = &rest[at + 2..];

@@ -48,6 +48,9 @@ pub(crate) use sql::{cast_jsonb, parse_json, parse_jsonb, write_jsonb};
 
 use crate::error::{Error, state};
 
+/// The work of a member beside that over its bytes.
+const MEMBER_WORK: usize = 16;
+
 /// 22023
 fn invalid(message: impl Into<String>) -> Error {
     Error::new(state::INVALID_PARAMETER_VALUE, message)

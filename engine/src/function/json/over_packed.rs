@@ -11,6 +11,9 @@ use crate::function::native::{Jsonb, SqlType, Text};
 use crate::function::{EvalContext, Overload, Work, check_size};
 use remora_storage::{Value, ValueRef};
 
+/// Names that are looked for one after the other.
+const FEW: usize = 8;
+
 /// The value that the second argument names: a key, the number of an element, or a path.
 fn part<'a>(value: &'a [u8], step: ValueRef<'_>, work: &Work<'_>) -> Result<Option<&'a [u8]>> {
     match step {
@@ -59,8 +62,17 @@ fn contained(context: &EvalContext, part: &[u8], value: &[u8]) -> Result<bool> {
 fn exist(arguments: &[ValueRef<'_>], wanted: bool, context: &EvalContext) -> Result<Value> {
     let work = &Work::new(context);
     let value = Jsonb::of(arguments[0]);
-    for name in arguments::names(arguments[1], work)?.into_iter().flatten() {
-        if get::exists(value, name, work)? == wanted {
+    let names = arguments::names(arguments[1], work)?;
+    let known = match names.len() > FEW {
+        true => Some(get::names(value, work)?),
+        false => None,
+    };
+    for name in names.into_iter().flatten() {
+        let exists = match &known {
+            Some(known) => known.contains(name.as_bytes()),
+            None => get::exists(value, name, work)?,
+        };
+        if exists == wanted {
             return Ok(Value::Boolean(wanted));
         }
     }

@@ -19,7 +19,8 @@
 //! A value says where it ends. No byte tells how long a container is: a member is replaced without touching
 //! anything but the container's count, and found by passing over those before it.
 
-use super::number;
+use super::{MEMBER_WORK, number};
+
 use super::parse::{DEPTH_MAX, too_deep};
 use crate::error::{Error, Result};
 use crate::function::{Work, sorted};
@@ -40,9 +41,6 @@ pub(super) enum Tag {
     Array,
     Object,
 }
-
-/// The work of a member beside that over its bytes.
-const MEMBER_WORK: usize = 16;
 
 /// The first count that takes five bytes, and the byte that says so.
 const COUNT_LONG: u8 = 251;
@@ -138,21 +136,16 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The bytes of the next value.
-    pub(super) fn value(&mut self) -> Result<&'a [u8]> {
-        self.value_asking(|| Ok(()))
-    }
-
-    /// The next value, which may be long: `ask` is called for each value within it.
-    pub(super) fn value_asking(&mut self, ask: impl Fn() -> Result<()>) -> Result<&'a [u8]> {
+    /// The bytes of the next value, which may be long: all values within it are passed over.
+    pub(super) fn value(&mut self, work: &Work<'_>) -> Result<&'a [u8]> {
         let start = self.rest;
         let mut values = 1_usize;
         while values > 0 {
-            ask()?;
+            work.spend(MEMBER_WORK)?;
             values -= 1;
             match self.tag()? {
                 Tag::Nothing | Tag::Null | Tag::Zero | Tag::False | Tag::True => {}
-                Tag::String => drop(self.until(0)?),
+                Tag::String => work.spend(self.until(0)?.len())?,
                 Tag::Negative => number::skip(self, true)?,
                 Tag::Positive => number::skip(self, false)?,
                 Tag::Array => values += self.count()?,
@@ -180,23 +173,23 @@ pub(super) struct Members<'a> {
 
 impl<'a> Members<'a> {
     /// The next element of an array.
-    pub(super) fn element(&mut self) -> Result<Option<&'a [u8]>> {
+    pub(super) fn element(&mut self, work: &Work<'_>) -> Result<Option<&'a [u8]>> {
         if self.left == 0 {
             return Ok(None);
         }
         self.left -= 1;
-        self.reader.value().map(Some)
+        self.reader.value(work).map(Some)
     }
 
     /// The next pair of an object.
-    pub(super) fn pair(&mut self) -> Result<Option<(&'a str, &'a [u8])>> {
+    pub(super) fn pair(&mut self, work: &Work<'_>) -> Result<Option<(&'a str, &'a [u8])>> {
         if self.left == 0 {
             return Ok(None);
         }
         self.left -= 1;
         let key = self.reader.key()?;
         let key = std::str::from_utf8(key).map_err(|_| self.reader.corrupted())?;
-        Ok(Some((key, self.reader.value()?)))
+        Ok(Some((key, self.reader.value(work)?)))
     }
 }
 

@@ -119,6 +119,7 @@ pub(super) fn write_json(
     style: &Style,
     work: &Work<'_>,
 ) -> Result<()> {
+    work.reach(out.len())?;
     if let Some(array) = value.as_array() {
         let element = element_of(data_type).unwrap_or(array.element_type());
         return write_array(out, &array, element, style, work);
@@ -284,12 +285,8 @@ pub(crate) fn cast_jsonb(value: &[u8], to: DataType) -> Result<Value> {
         "number"
     };
     if kind != wanted {
-        let kind = match kind {
-            "array" | "object" => format!("jsonb {kind}"),
-            _ => format!("jsonb {kind}"),
-        };
         let to = to.without_modifier();
-        let message = format!("cannot cast {kind} to type {to}");
+        let message = format!("cannot cast jsonb {kind} to type {to}");
         return Err(Error::new(state::INVALID_PARAMETER_VALUE, message));
     }
     match view(value)? {

@@ -1,14 +1,12 @@
 //! `strip_nulls`: objects without the pairs whose value is null, at every depth.
 
+use super::MEMBER_WORK;
 use super::lex::{Escapes, Kind};
 use super::packed::{self, Reader, Tag};
 use super::tape::{self, Place};
 use super::write::write_quoted;
 use crate::error::Result;
 use crate::function::{EvalContext, Work};
-
-/// The work of a value beside that over its bytes.
-const MEMBER_WORK: usize = 16;
 
 /// JSONB without them. Two passes: the first counts what each object keeps, the second writes.
 pub(super) fn strip_packed(value: &[u8], work: &Work<'_>) -> Result<Vec<u8>> {
@@ -50,7 +48,7 @@ pub(super) fn strip_packed(value: &[u8], work: &Work<'_>) -> Result<Vec<u8>> {
                 reader = ahead;
             }
             _ => {
-                reader.value()?;
+                reader.value(work)?;
                 out.extend_from_slice(&start[..start.len() - reader.rest().len()]);
             }
         }
@@ -85,7 +83,7 @@ fn count_kept(value: &[u8], work: &Work<'_>) -> Result<Vec<usize>> {
                 open.push((Some(kept.len() - 1), ahead.count()?));
                 reader = ahead;
             }
-            _ => drop(reader.value()?),
+            _ => drop(reader.value(work)?),
         }
     }
     Ok(kept)

@@ -203,7 +203,7 @@ impl<'t> Place<'t> {
 
     /// What a string stands for.
     pub(super) fn string(self) -> Result<Cow<'t, str>> {
-        lex::unescape(self.text())
+        lex::unescape(self.text(), self.tape.work)
     }
 
     /// The value as SQL's text; `None` for null.

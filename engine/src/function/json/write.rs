@@ -1,7 +1,7 @@
 //! JSONB as text: tight, as PostgreSQL shows it, or pretty, a member a line.
 
-use super::number;
 use super::packed::{Members, Reader, Tag, View, view};
+use super::{MEMBER_WORK, number};
 use crate::error::Result;
 use crate::function::{Work, pieces};
 use std::fmt::Write;
@@ -13,8 +13,8 @@ pub(super) enum Layout {
     Pretty,
 }
 
-/// The work of a value, or an escape, beside that over its bytes.
-const MEMBER_WORK: usize = 16;
+/// What stands before a line, once a level.
+const INDENT: &str = "    ";
 
 /// A container whose members are being written.
 struct Open {
@@ -76,11 +76,14 @@ fn write_scalar(
     Ok(())
 }
 
-fn break_line(out: &mut String, layout: Layout, depth: usize) {
+fn break_line(out: &mut String, layout: Layout, depth: usize, work: &Work<'_>) -> Result<()> {
     if layout == Layout::Pretty {
+        work.spend(depth)?;
+        work.reach(out.len() + INDENT.len() * depth)?;
         out.push('\n');
-        out.extend(std::iter::repeat_n("    ", depth));
+        out.extend(std::iter::repeat_n(INDENT, depth));
     }
+    Ok(())
 }
 
 /// Appends a value.
@@ -92,6 +95,7 @@ pub(super) fn write(out: &mut String, value: &[u8], layout: Layout, work: &Work<
     let mut open: Vec<Open> = Vec::new();
     loop {
         work.spend(MEMBER_WORK)?;
+        work.reach(out.len())?;
         let (is_object, left) = match reader.tag()? {
             Tag::Nothing => (false, Some(0)),
             Tag::Array => (false, Some(reader.count()?)),
@@ -109,7 +113,7 @@ pub(super) fn write(out: &mut String, value: &[u8], layout: Layout, work: &Work<
                 left,
             });
         }
-        close(out, &mut open, layout);
+        close(out, &mut open, layout, work)?;
         if !next_member(out, &mut open, layout, &mut reader, work)? {
             break;
         }
@@ -121,16 +125,17 @@ pub(super) fn write(out: &mut String, value: &[u8], layout: Layout, work: &Work<
 }
 
 /// Ends the containers that have nothing left.
-fn close(out: &mut String, open: &mut Vec<Open>, layout: Layout) {
+fn close(out: &mut String, open: &mut Vec<Open>, layout: Layout, work: &Work<'_>) -> Result<()> {
     while let Some(Open {
         left: 0, is_object, ..
     }) = open.last()
     {
         let end = if *is_object { '}' } else { ']' };
         open.pop();
-        break_line(out, layout, open.len());
+        break_line(out, layout, open.len(), work)?;
         out.push(end);
     }
+    Ok(())
 }
 
 /// What stands before the next value; false where there is none.
@@ -148,7 +153,7 @@ fn next_member(
     if !container.is_first {
         out.push_str(if layout == Layout::Tight { ", " } else { "," });
     }
-    break_line(out, layout, depth);
+    break_line(out, layout, depth, work)?;
     container.is_first = false;
     container.left -= 1;
     if container.is_object {

@@ -88,7 +88,7 @@ fn part(groups: Option<Groups>, number: i32) -> Option<Range<usize>> {
 fn regexp_count(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
     let call = Call { arguments };
     let start = call.number(2, "start", 1, 1)?;
-    let regex = compiled(call.text(1), single(call.text(3), "regexp_count")?)?;
+    let regex = compiled(call.text(1), single(call.text(3), "regexp_count", context)?)?;
     let mut count = 0;
     let work = Work::new(context);
     for found in Matches::from(regex.over(call.text(0), &work), start) {
@@ -107,7 +107,7 @@ fn regexp_instr(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Val
     if at_end > 1 {
         return Err(wrong("endoption", at_end));
     }
-    let flags = single(call.text(5), "regexp_instr")?;
+    let flags = single(call.text(5), "regexp_instr", context)?;
     let group = call.number(6, "subexpr", 0, 0)?;
     let found = part(call.find(n, start, flags, context)?, group);
     Ok(Value::Integer(found.map_or(0, |found| {
@@ -121,7 +121,7 @@ fn regexp_substr(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Va
     let call = Call { arguments };
     let start = call.number(2, "start", 1, 1)?;
     let n = call.number(3, "n", 1, 1)?;
-    let flags = single(call.text(4), "regexp_substr")?;
+    let flags = single(call.text(4), "regexp_substr", context)?;
     let group = call.number(5, "subexpr", 0, 0)?;
     let found = part(call.find(n, start, flags, context)?, group);
     Ok(found.map_or(Value::Null, |found| {
@@ -158,19 +158,21 @@ fn regexp_replace(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<V
         && let ValueRef::Text(letters) = letters
     {
         if letters.starts_with(|c: char| c.is_ascii_digit()) {
-            return Flags::parse(letters).map(|_| Value::Null).map_err(|error| {
-                error.with_hint(
+            return Flags::parse(letters, context)
+                .map(|_| Value::Null)
+                .map_err(|error| {
+                    error.with_hint(
                     "If you meant to use regexp_replace() with a start parameter, cast the fourth \
                      argument to integer explicitly.",
                 )
-            });
+                });
         }
-        let flags = Flags::parse(letters)?;
+        let flags = Flags::parse(letters, context)?;
         return replace(&call, 1, i32::from(!flags.global), flags, context);
     }
     let start = call.number(3, "start", 1, 1)?;
     let n = call.number(4, "n", 0, 1)?;
-    let flags = Flags::parse(call.text(5))?;
+    let flags = Flags::parse(call.text(5), context)?;
     // Where the number is said, `g` says nothing.
     let n = if arguments.len() < 5 && flags.global {
         0
@@ -271,7 +273,7 @@ static SINGLE: &[Overload] = &[
     function!(patient "regexp_like"(Text, Text) -> Boolean, "Whether it matches.",
         |c: &EvalContext, s: &str, p: &str| matches(c, s, p, PLAIN)),
     function!(patient "regexp_like"(Text, Text, Text) -> Boolean, "Whether it matches.",
-        |c: &EvalContext, s: &str, p: &str, letters: &str| matches(c, s, p, single(letters, "regexp_like")?)),
+        |c: &EvalContext, s: &str, p: &str, letters: &str| matches(c, s, p, single(letters, "regexp_like", c)?)),
     function!(strict row "substring"(Text, Text) -> Text, "The part that matches.", substring),
     function!(strict row "substring"(Text, Text, Text) -> Text, "The part that matches.",
         substring_similar),

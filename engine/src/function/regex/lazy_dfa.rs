@@ -24,12 +24,14 @@ use std::cell::RefCell;
 
 /// Bytes that the states of one automaton may take; beyond that they are forgotten.
 const STATES_BYTES_MAX: usize = AUTOMATON_BYTES_MAX / 4;
-/// The work of a step: a new state takes some microseconds.
+/// The work of a step, and once more for each so many states of the pattern's automaton: a new state of the lazy one
+/// is made of these, at some nanoseconds each.
 const STEP_WORK: usize = 4;
+const STATES_A_STEP: usize = 64;
 /// Bytes that are looked through for literals while a step is made.
 const FAST_BYTES: usize = 4;
-/// Bytes between two looks at the work.
-const PIECE_BYTES: usize = 4 << 10;
+/// The work between two looks at it.
+const PIECE_WORK: usize = 16 << 10;
 
 /// The answer of an automaton.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,11 +66,6 @@ impl Lazy {
             first_reverse: Automaton::new(reverse.ok()?, MatchKind::All, None)?,
             every: Automaton::new(nfa.clone(), MatchKind::All, None)?,
         })
-    }
-
-    /// Whether the search for a match goes from literal to literal.
-    pub(super) fn is_accelerated(&self) -> bool {
-        self.first.literals.is_some()
     }
 
     /// Bytes that they take, with what searches have left.
@@ -116,6 +113,7 @@ impl Lazy {
 struct Automaton {
     dfa: DFA,
     cache: RefCell<Cache>,
+    step_work: usize,
     /// Each match begins with one of these, which are soon found.
     literals: Option<Prefilter>,
 }
@@ -135,14 +133,22 @@ impl Automaton {
             .match_kind(kind)
             .specialize_start_states(literals.is_some())
             .unicode_word_boundary(true)
-            .cache_capacity(STATES_BYTES_MAX);
+            .cache_capacity(STATES_BYTES_MAX)
+            .skip_cache_capacity_check(true);
+        let step_work = STEP_WORK * (1 + nfa.states().len() / STATES_A_STEP);
         let dfa = DFA::builder().configure(config).build_from_nfa(nfa).ok()?;
         let cache = RefCell::new(dfa.create_cache());
         Some(Self {
             dfa,
             cache,
+            step_work,
             literals,
         })
+    }
+
+    /// Bytes between two looks at the work.
+    fn piece_bytes(&self) -> usize {
+        (PIECE_WORK / self.step_work).max(1)
     }
 
     fn bytes(&self) -> usize {
@@ -177,7 +183,7 @@ impl Automaton {
                 state = restart;
             }
             let begin = at;
-            for byte in &text[at..text.len().min(at + PIECE_BYTES)] {
+            for byte in &text[at..text.len().min(at + self.piece_bytes())] {
                 let Ok(next) = self.dfa.next_state(cache, state, *byte) else {
                     return Ok(Told::Nothing);
                 };
@@ -196,7 +202,7 @@ impl Automaton {
                     None => {}
                 }
             }
-            work.spend(STEP_WORK * (at - begin))?;
+            work.spend(self.step_work * (at - begin))?;
         }
         // Texts are searched to their end.
         Ok(match self.dfa.next_eoi_state(cache, state) {
@@ -214,8 +220,8 @@ impl Automaton {
         };
         let mut told = Told::Nowhere;
         let mut at = input.end();
-        for piece in input.haystack()[input.get_range()].rchunks(PIECE_BYTES) {
-            work.spend(STEP_WORK * piece.len())?;
+        for piece in input.haystack()[input.get_range()].rchunks(self.piece_bytes()) {
+            work.spend(self.step_work * piece.len())?;
             for byte in piece.iter().rev() {
                 let Ok(next) = self.dfa.next_state(cache, state, *byte) else {
                     return Ok(Told::Nothing);

@@ -2,11 +2,12 @@
 
 use super::{Flags, Groups, Search};
 use crate::error::{Error, Result, state};
+use crate::function::EvalContext;
 use std::ops::Range;
 
 /// Letters of a function that looks at one match only.
-pub(super) fn single(letters: &str, function: &str) -> Result<Flags> {
-    let flags = Flags::parse(letters)?;
+pub(super) fn single(letters: &str, function: &str, context: &EvalContext) -> Result<Flags> {
+    let flags = Flags::parse(letters, context)?;
     match flags.global {
         false => Ok(flags),
         true => {

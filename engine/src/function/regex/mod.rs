@@ -10,8 +10,9 @@
 //! Every such search takes time linear in the text. Back references and looking ahead or behind need another
 //! engine (the crate `fancy-regex`, in `backtracking`), which tries one way after the other, and gives up where
 //! these are too many. Within a match of the right extent the groups are those that alternatives
-//! and quantifiers prefer from left to right; PostgreSQL gives each part the longest it can have, which differs
-//! for patterns like `(a|ab)(c|bcd)?` alone.
+//! and quantifiers prefer from left to right. PostgreSQL gives each part the longest it can have, which differs for
+//! patterns like `(a|ab)(c|bcd)?` alone; and there a group has matched nothing if the last repetition around it did
+//! without it (`((a)|b)+`), while here it keeps what it matched before.
 
 mod backtracking;
 mod functions;
@@ -27,8 +28,9 @@ mod syntax;
 pub(super) use functions::FUNCTIONS;
 pub(super) use parts::{all_groups, split_parts};
 pub(crate) use prefix::prefix;
+pub(super) use similar::escape_character;
 
-use super::Work;
+use super::{EvalContext, Work};
 use crate::error::{Error, Result};
 use backtracking::Backtracking;
 use lazy_dfa::Told;
@@ -49,8 +51,10 @@ const PATTERN_BYTES_MAX: usize = 64 << 10;
 const AUTOMATON_BYTES_MAX: usize = 4 << 20;
 /// The longest text that is searched in one go by what takes long.
 const SHORT_BYTES_MAX: usize = 4 << 10;
-/// A text that is longer is not searched in one go at all.
+/// A text that is longer is not searched in one go at all; nor one where a search may take so many steps of some
+/// nanoseconds.
 const LONG_BYTES: usize = 256 << 10;
+const LONG_STEPS: usize = 8 << 20;
 /// How deep brackets may nest.
 const NESTING_MAX: u32 = 200;
 
@@ -72,10 +76,12 @@ impl Flags {
     /// Reads the letters that functions take as their last argument.
     ///
     /// # Errors
-    /// 22023.
-    fn parse(letters: &str) -> Result<Self> {
+    /// 22023, and those of an interrupt.
+    fn parse(letters: &str, context: &EvalContext) -> Result<Self> {
+        let work = Work::new(context);
         let mut flags = Self::default();
         for letter in letters.chars() {
+            work.spend(1)?;
             match letter {
                 'g' => flags.global = true,
                 other if flags.set(other) => {}
@@ -224,16 +230,16 @@ impl Linear {
 
     /// Where the first match begins that begins at `from` or later; any place where one ends, if `any` will do.
     fn start(&self, text: &str, from: usize, any: bool, work: &Work<'_>) -> Result<Option<usize>> {
-        if text.len() - from > LONG_BYTES
-            && let Some(lazy) = self.extent.lazy()
-            // The crate has literals within a match and at its end, too, and is faster with these.
-            && (lazy.is_accelerated() || !self.search.is_accelerated())
-        {
-            match lazy.start(text, from, any, work)? {
-                Told::At(at) => return Ok(Some(at)),
-                Told::Nowhere => return Ok(None),
-                Told::Nothing => {}
-            }
+        if self.takes_long(text.len() - from) {
+            let told = match self.extent.lazy() {
+                Some(lazy) => lazy.start(text, from, any, work)?,
+                None => Told::Nothing,
+            };
+            return match told {
+                Told::At(at) => Ok(Some(at)),
+                Told::Nowhere => Ok(None),
+                Told::Nothing => self.extent.simulated_start(text, from, work),
+            };
         }
         let input = Input::new(text).range(from..).earliest(any);
         let cache = &mut *self.search_cache.borrow_mut();
@@ -247,6 +253,13 @@ impl Linear {
                 .search_with(cache, &input)
                 .map(|found| found.start()),
         })
+    }
+
+    /// Whether the crate's search may take long: where nothing else tells, it steps through the states of the
+    /// automaton for each byte. And nothing tells it to end.
+    fn takes_long(&self, bytes: usize) -> bool {
+        let states = self.extent.simulation().nfa().states().len();
+        bytes > LONG_BYTES || bytes.saturating_mul(states) > LONG_STEPS
     }
 
     /// Whether the crate has no fast search: over word boundaries in a long text that has letters beside ASCII's.

@@ -50,7 +50,7 @@ fn groups_of(text: &str, groups: &Groups) -> Value {
 
 fn first_groups(call: &GenericCall<'_>) -> Result<Value> {
     let (text, pattern) = (text_at(call.values, 0), text_at(call.values, 1));
-    let flags = single(text_at(call.values, 2), "regexp_match")
+    let flags = single(text_at(call.values, 2), "regexp_match", call.context)
         .map_err(|error| error.with_hint("Use the regexp_matches function instead."))?;
     let (regex, work) = (compiled(pattern, flags)?, Work::new(call.context));
     let found = Matches::from(regex.over(text, &work), 1)
@@ -66,7 +66,7 @@ pub(in crate::function) fn all_groups(
     letters: &str,
     context: &EvalContext,
 ) -> Result<Vec<Value>> {
-    let flags = Flags::parse(letters)?;
+    let flags = Flags::parse(letters, context)?;
     let regex = compiled(pattern, flags)?;
     let (mut found, mut bytes) = (Vec::new(), 0);
     let work = Work::new(context);
@@ -94,7 +94,7 @@ pub(in crate::function) fn split_parts(
     function: &str,
     context: &EvalContext,
 ) -> Result<Vec<Range<usize>>> {
-    let regex = compiled(pattern, single(letters, function)?)?;
+    let regex = compiled(pattern, single(letters, function, context)?)?;
     let mut parts = Vec::new();
     let (mut start, mut last_end) = (0, 0);
     let work = Work::new(context);

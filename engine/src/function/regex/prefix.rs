@@ -8,10 +8,11 @@ pub(crate) fn prefix(pattern: &str) -> Option<String> {
         return None;
     }
     let mut text = String::new();
-    let mut chars = rest.chars().peekable();
+    let mut chars = rest.chars();
     while let Some(c) = chars.next() {
-        // With these behind it the character need not be there.
-        let may_be_missing = matches!(chars.peek(), Some('*' | '?' | '{'));
+        // With these behind it the character need not be there; a comment may stand before them.
+        let behind = chars.as_str();
+        let may_be_missing = behind.starts_with(['*', '?', '{']) || behind.starts_with("(?#");
         if may_be_missing || !stands_for_itself(c) {
             break;
         }
@@ -41,6 +42,7 @@ mod tests {
             ("^abc*d", Some("ab")),
             ("^abc+", Some("abc")),
             ("^ab{0,2}", Some("a")),
+            ("^ab(?#c)*d", Some("a")),
             ("^a|b", None),
             ("^(ab)", Some("")),
             ("^a(?i)", Some("a")),

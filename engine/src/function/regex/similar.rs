@@ -66,7 +66,7 @@ fn too_many_marks() -> Error {
 ///
 /// # Errors
 /// 22025.
-pub(super) fn escape_character(text: &str) -> Result<Option<char>> {
+pub(in crate::function) fn escape_character(text: &str) -> Result<Option<char>> {
     let mut characters = text.chars();
     match (characters.next(), characters.next()) {
         (first, None) => Ok(first),

@@ -123,6 +123,15 @@ struct Reader {
     tries: bool,
 }
 
+/// How often an atom comes.
+struct Count {
+    low: u32,
+    /// `None` for any number.
+    high: Option<u32>,
+    /// `{3}`, but not `{3,3}`: what the atom prefers is preferred.
+    is_fixed: bool,
+}
+
 /// What an escape outside of brackets is.
 enum Escape {
     Character(char),
@@ -209,7 +218,7 @@ impl Reader {
         let start = self.out.len();
         let (own, can_repeat) = self.atom()?;
         self.skip_nothing()?;
-        let Some((low, high)) = self.quantifier()? else {
+        let Some(count) = self.quantifier()? else {
             return Ok(own);
         };
         if !can_repeat {
@@ -222,17 +231,20 @@ impl Reader {
         // A place that is repeated, or nothing, needs brackets before the crate takes it.
         self.out.insert_str(start, "(?:");
         self.out.push(')');
-        match (low, high) {
+        match (count.low, count.high) {
             (0, None) => self.out.push('*'),
             (1, None) => self.out.push('+'),
             (0, Some(1)) => self.out.push('?'),
             (low, None) => self.out.push_str(&format!("{{{low},}}")),
             (low, Some(high)) => self.out.push_str(&format!("{{{low},{high}}}")),
         }
+        if count.is_fixed {
+            return Ok(own);
+        }
         if little {
             self.has_little = true;
             self.out.push('?');
-            if (low, high) == (1, Some(1)) {
+            if (count.low, count.high) == (1, Some(1)) {
                 // What is inside shall be short, which in the crate is for the quantifiers inside to say.
                 self.out.insert_str(start, "(?U:");
                 self.out.push(')');
@@ -250,9 +262,8 @@ impl Reader {
                 .is_some_and(char::is_ascii_digit)
     }
 
-    /// How often; the second is `None` for any number.
-    fn quantifier(&mut self) -> Result<Option<(u32, Option<u32>)>> {
-        let simple = match self.peek() {
+    fn quantifier(&mut self) -> Result<Option<Count>> {
+        let (low, high) = match self.peek() {
             Some('*') => (0, None),
             Some('+') => (1, None),
             Some('?') => (0, Some(1)),
@@ -260,15 +271,20 @@ impl Reader {
             _ => return Ok(None),
         };
         self.at += 1;
-        Ok(Some(simple))
+        Ok(Some(Count {
+            low,
+            high,
+            is_fixed: false,
+        }))
     }
 
-    fn counted(&mut self) -> Result<(u32, Option<u32>)> {
+    fn counted(&mut self) -> Result<Count> {
         self.at += 1;
         let low = self.count()?.unwrap_or(0);
-        let high = match self.eat(',') {
-            true => self.count()?,
-            false => Some(low),
+        let is_fixed = !self.eat(',');
+        let high = match is_fixed {
+            true => Some(low),
+            false => self.count()?,
         };
         if !self.eat('}') {
             return Err(match self.peek() {
@@ -278,7 +294,11 @@ impl Reader {
         }
         match high {
             Some(high) if high < low => Err(invalid("invalid repetition count(s)")),
-            high => Ok((low, high)),
+            high => Ok(Count {
+                low,
+                high,
+                is_fixed,
+            }),
         }
     }
 

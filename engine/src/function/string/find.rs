@@ -12,6 +12,8 @@ use memchr::memmem;
 
 /// How far a window reaches beyond the part: a tenth of a millisecond or so.
 const WINDOW_BYTES: usize = 16 * PIECE_BYTES;
+/// The work of a search beside that over the bytes.
+const FIND_WORK: usize = 16;
 /// An odd number, whose powers weigh the bytes of a hash.
 const BASE: u64 = 0x9E37_79B9_7F4A_7C15;
 
@@ -50,7 +52,7 @@ impl<'p> Finder<'p> {
         loop {
             let end = text.len().min(from + length + WINDOW_BYTES);
             let found = pieces.find(&text[from..end]);
-            work.spend(found.unwrap_or(end - from))?;
+            work.spend(FIND_WORK + found.unwrap_or(end - from))?;
             match found {
                 Some(at) => return Ok(Some(from + at)),
                 None if end == text.len() => return Ok(None),

@@ -233,13 +233,13 @@ fn split_part(context: &EvalContext, text: &str, delimiter: &str, field: i32) ->
         return Ok(String::new());
     };
     let mut delimiters = delimiters();
-    let begin = match before.checked_sub(1) {
-        None => 0,
-        Some(passed) => match delimiters.nth(passed).transpose()? {
-            Some(at) => at + delimiter.len(),
+    let mut begin = 0;
+    for _ in 0..before {
+        match delimiters.next().transpose()? {
+            Some(at) => begin = at + delimiter.len(),
             None => return Ok(String::new()),
-        },
-    };
+        }
+    }
     let end = delimiters.next().transpose()?;
     Ok(text[begin..end.unwrap_or(text.len())].to_owned())
 }

@@ -47,9 +47,8 @@ const NEVER: &[&str] = &[
 const SOMETIMES: &[&str] = &[
     "!~ ALL", "!~ ANY", "!~* ALL", "!~* ANY", "!~~* ALL", "!~~* ANY", "#>", "#>>", "&&", "-", "->", "->>", "<<", "<= ALL",
     "<@", "> ANY", ">>", "?", "@>", "array_positions", "array_remove", "array_replace", "array_to_string", "assign_slice",
-    "btrim", "json_extract_path", "json_extract_path_text", "jsonb_delete", "jsonb_exists", "jsonb_strip_nulls",
-    "lower", "ltrim", "multirange_minus", "position", "ranges_together", "record_array", "regexp_count",
-    "regexp_instr", "regexp_like", "regexp_match", "regexp_replace", "regexp_split_to_array", "regexp_substr",
+    "btrim", "json_extract_path", "json_extract_path_text", "jsonb_delete", "jsonb_exists",
+    "lower", "ltrim", "multirange_minus", "position", "ranges_together", "record_array",
     "replace", "row_to_json", "rtrim", "split_part", "string_to_array", "strpos", "substring", "to_date",
     "to_timestamp", "translate", "trim", "upper", "variadic concat_ws", "variadic format",
     "variadic json_extract_path", "variadic json_extract_path_text", "width_bucket", "~ ALL", "~ ANY", "~* ALL", "~* ANY",

@@ -2,7 +2,7 @@
 
 use super::rows::Row;
 use crate::error::Result;
-use crate::exec::Held;
+use crate::exec::{Held, column_bytes};
 use crate::plan::Field;
 use crate::session::execute::dispatch::{Done, Output};
 use crate::session::plans::call::Call;
@@ -88,7 +88,7 @@ pub(in crate::session) fn collect(done: Done, plan: &Plan, call: &mut Call) -> R
         Output::Cursor(mut cursor) => {
             let mut chunks = Vec::new();
             while let Some(batch) = cursor.next()? {
-                memory.grow(batch.get_array_memory_size(), &context)?;
+                memory.grow(column_bytes(batch.columns()), &context)?;
                 chunks.push(Chunk::Batch(batch));
             }
             chunks

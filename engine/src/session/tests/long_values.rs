@@ -52,6 +52,73 @@ fn volatile_functions_are_called_once_a_row() {
     assert_eq!(number(&conn, "SELECT nextval('s')"), 201);
 }
 
+/// A batch whose arguments are long is cut, and each piece gives its rows in several batches: the rest comes after.
+#[test]
+fn a_table_function_has_all_rows_of_a_batch_that_was_cut() {
+    let (_db, conn) = small();
+    let rows = "SELECT n, unnest(string_to_array(repeat('ab,', 50000 + n % 2), ',')) AS part FROM generate_series(1, 64) AS g (n)";
+    let sum = format!("SELECT sum(n) FROM ({rows}) AS q");
+    assert_eq!(
+        number(&conn, &sum),
+        (1..65).map(|n| n * (50_001 + n % 2)).sum::<i64>()
+    );
+}
+
+/// Of each outer row one value is made, and gone before the next one is: with and without all rows being asked for.
+#[test]
+fn a_subquery_counts_what_it_makes_of_one_outer_row() {
+    let (_db, conn) = small();
+    conn.execute_batch(
+        "CREATE TABLE t AS SELECT n FROM generate_series(1, 1000) AS g (n);
+         CREATE TABLE u AS SELECT 1 AS k, repeat('ab', 500) AS v",
+    )
+    .unwrap();
+    let of_one = "SELECT repeat(v, 1000 + n) AS x FROM u WHERE k <= n LIMIT 1";
+    let sum = format!("SELECT sum((SELECT length(x) + ascii(x) FROM ({of_one}) AS s)) FROM t");
+    let lengths = (1..1001).map(|n| 1000 * (1000 + n) + 97).sum::<i64>();
+    assert_eq!(number(&conn, &sum), lengths);
+    let count = format!(
+        "SELECT count(*) FROM t WHERE EXISTS (SELECT 1 FROM ({of_one}) AS s WHERE length(x) + ascii(x) > n) IS TRUE"
+    );
+    assert_eq!(number(&conn, &count), 1000);
+}
+
+/// While a plan is made nothing takes long: then it is left to the statement, and never given up halfway.
+#[test]
+fn what_takes_long_is_no_constant_of_the_plan() {
+    let (_db, conn) = small();
+    let part = |field: i32| {
+        format!("SELECT length(split_part(repeat('aaaaaaaa,', 100000), ',', {field}))")
+    };
+    assert_eq!(number(&conn, &part(90_000)), 8);
+    assert_eq!(number(&conn, &part(-90_000)), 8);
+    assert_eq!(number(&conn, &part(100_001)), 0);
+}
+
+/// What is the same for all rows is made once a batch, however long it is.
+#[test]
+fn a_long_constant_cuts_no_batch() {
+    let (_db, conn) = small();
+    let begun = std::time::Instant::now();
+    let sql = "SELECT count(*) FROM generate_series(1, 20000) AS g (n) WHERE strpos(repeat('x', 5000000), 'x') < n";
+    assert_eq!(number(&conn, sql), 19_999);
+    // A million times 5 MB would be minutes.
+    assert!(begun.elapsed().as_secs() < 20);
+}
+
+/// Rows that a caller keeps are counted for what they are, not for the batch that they were cut from.
+#[test]
+fn rows_of_batches_that_were_cut_are_counted_once() {
+    let (_db, conn) = small();
+    conn.execute_batch(
+        "CREATE TABLE t AS SELECT n, repeat('y', 900) AS v FROM generate_series(1, 4000) AS g (n)",
+    )
+    .unwrap();
+    let sql = "SELECT v, CASE WHEN n = 1 THEN repeat('x', 5000000) ELSE v || 'y' END FROM t";
+    let found = conn.run(sql, []).unwrap();
+    assert_eq!(found.rows.unwrap().len(), 4000);
+}
+
 #[test]
 fn what_does_not_fit_is_refused_before_it_is_made() {
     let (_db, conn) = small();
@@ -63,6 +130,8 @@ fn what_does_not_fit_is_refused_before_it_is_made() {
         "SELECT repeat(n::text, 100000) FROM generate_series(1, 2000) AS g (n) ORDER BY 1",
         "SELECT count(*) FROM json_array_elements(('[1' || repeat(',1', 900000) || ']')::json)",
         "SELECT lpad('x', 1000000000, 'ab')",
+        "SELECT n % 100, length(string_agg(repeat(n::text, 100000), '')) FROM generate_series(1, 4000) AS g (n) GROUP BY 1",
+        "SELECT length(jsonb_pretty((repeat('[', 7000) || repeat('1,', 20000) || '1' || repeat(']', 7000))::jsonb))",
         "SELECT replace(repeat('x', 1000000), 'x', repeat('y', 250))",
     ] {
         assert_eq!(state(conn.run(sql, [])), "53200", "{sql}");

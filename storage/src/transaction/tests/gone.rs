@@ -8,6 +8,11 @@ use std::thread;
 
 /// The first rows by `v`, one at a time as takers read them.
 pub(super) fn first(tx: &mut Transaction, count: usize) -> Vec<(i32, RowId)> {
+    first_by(tx, count, 1)
+}
+
+/// The first rows by `v`, so many at a time.
+pub(super) fn first_by(tx: &mut Transaction, count: usize, at_once: usize) -> Vec<(i32, RowId)> {
     tx.begin_command();
     let table = t(tx);
     let view = tx.view();
@@ -16,11 +21,13 @@ pub(super) fn first(tx: &mut Transaction, count: usize) -> Vec<(i32, RowId)> {
     let mut scan = scan.unwrap().with_ids();
     let mut found = Vec::new();
     while found.len() < count
-        && let Some(batch) = scan.next(1).unwrap()
+        && let Some(batch) = scan.next(at_once).unwrap()
     {
-        let v = crate::value::value_at(&batch.columns[0], DataType::Integer, 0);
-        found.push((int(v), batch.ids[0]));
+        let values = &batch.columns[0];
+        let v = |at| int(crate::value::value_at(values, DataType::Integer, at));
+        found.extend(batch.ids.iter().enumerate().map(|(at, id)| (v(at), *id)));
     }
+    found.truncate(count);
     found
 }
 

@@ -55,6 +55,7 @@ fn run<'v>(
         variables,
         has_zone: caller == Caller::Zoned,
         context,
+        work: Work::new(context),
     };
     match run.all(&mut |item| take(&run, item)) {
         Ok(_) => Ok(true),

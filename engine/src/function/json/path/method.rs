@@ -84,7 +84,7 @@ impl<'a> Run<'a> {
         match item.shape()? {
             Shape::Object(mut members) => {
                 let id = self.id(item);
-                while let Some((key, value)) = members.pair()? {
+                while let Some((key, value)) = members.pair(&self.work)? {
                     self.context.check()?;
                     pair(id, Cow::Borrowed(key), Cow::Borrowed(value));
                 }

@@ -53,10 +53,14 @@ struct Levels {
 }
 
 /// The next value among members.
-fn advance<'a>(members: &mut Members<'a>, is_object: bool) -> Result<Option<&'a [u8]>> {
+fn advance<'a>(
+    members: &mut Members<'a>,
+    is_object: bool,
+    work: &Work<'_>,
+) -> Result<Option<&'a [u8]>> {
     match is_object {
-        true => Ok(members.pair()?.map(|(_, value)| value)),
-        false => members.element(),
+        true => Ok(members.pair(work)?.map(|(_, value)| value)),
+        false => members.element(work),
     }
 }
 
@@ -69,6 +73,7 @@ pub(super) struct Run<'a> {
     /// Whether moments with and without a time zone may be compared.
     pub(super) has_zone: bool,
     pub(super) context: &'a EvalContext,
+    pub(super) work: Work<'a>,
 }
 
 /// Who takes items; false where it has enough.
@@ -128,10 +133,13 @@ impl<'a> Run<'a> {
         unwraps: bool,
     ) -> Outcome<Vec<Item<'a>>> {
         let mut out = Vec::new();
+        let more = |out: &[Item<'_>]| self.work.reach(2 * size_of_val(out));
         self.walk(node, scope, &mut |item| {
+            more(&out)?;
             match item.shape()? {
                 Shape::Array(mut members) if unwraps && self.is_lax() => {
-                    while let Some(element) = members.element()? {
+                    while let Some(element) = members.element(&self.work)? {
+                        more(&out)?;
                         out.push(Item::Value(Cow::Borrowed(element)));
                     }
                 }
@@ -146,7 +154,7 @@ impl<'a> Run<'a> {
         let Some(variables) = self.variables else {
             return Ok(Item::Value(Cow::Borrowed(NULL)));
         };
-        match get::field(variables, name, &Work::new(self.context))? {
+        match get::field(variables, name, &self.work)? {
             Some(value) => Ok(Item::Value(Cow::Borrowed(value))),
             None => {
                 let message = format!("could not find jsonpath variable \"{name}\"");
@@ -206,14 +214,14 @@ impl<'a> Run<'a> {
             let (item, next) = match todo {
                 Todo::One(item, next) => (item, next),
                 Todo::Each(mut members, is_object, next) => {
-                    if let Some(value) = advance(&mut members, is_object)? {
+                    if let Some(value) = advance(&mut members, is_object, &self.work)? {
                         stack.push(Todo::Each(members, is_object, next));
                         stack.push(Todo::One(Item::Value(Cow::Borrowed(value)), next));
                     }
                     continue;
                 }
                 Todo::Below(members, is_object, levels, next) => {
-                    below(members, is_object, levels, next, &mut stack)?;
+                    below(members, is_object, levels, next, &mut stack, &self.work)?;
                     continue;
                 }
             };
@@ -258,7 +266,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         match step {
-            Step::Key(name) => match key(shape, name, &Work::new(self.context))? {
+            Step::Key(name) => match key(shape, name, &self.work)? {
                 Ok(Some(value)) => stack.push(Todo::One(Item::Value(value), next)),
                 Ok(None) if !here.is_lenient => {
                     let message = format!("JSON object does not contain key \"{name}\"");
@@ -363,7 +371,7 @@ impl<'a> Run<'a> {
                 None => stack.push(Todo::One(item.clone(), next)),
                 Some(mut members) => {
                     for _ in 0..first {
-                        members.element()?;
+                        members.element(&self.work)?;
                     }
                     members.left = (last - first + 1) as usize;
                     stack.push(Todo::Each(members, false, next));
@@ -470,8 +478,9 @@ fn below<'a>(
     levels: Levels,
     next: Next,
     stack: &mut Vec<Todo<'a>>,
+    work: &Work<'_>,
 ) -> Result<()> {
-    let Some(value) = advance(&mut members, is_object)? else {
+    let Some(value) = advance(&mut members, is_object, work)? else {
         return Ok(());
     };
     stack.push(Todo::Below(members, is_object, levels, next));

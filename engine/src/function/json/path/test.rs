@@ -70,10 +70,7 @@ impl<'a> Run<'a> {
             Node::Like(left, pattern, letters) => {
                 let once = Some(vec![scope.current.clone()]);
                 self.any_pair(left, once, scope, |item, _| match item.text() {
-                    Some(text) => {
-                        let work = Work::new(self.context);
-                        Ok(Some(regex::like_regex(text, pattern, letters, &work)?))
-                    }
+                    Some(text) => Ok(Some(regex::like_regex(text, pattern, letters, &self.work)?)),
                     None => Ok(None),
                 })?
             }
