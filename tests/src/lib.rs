@@ -12,6 +12,7 @@ pub mod mutation;
 pub mod random;
 pub mod session;
 pub mod source;
+pub mod stranding;
 pub mod tpch;
 pub mod users;
 pub mod walks;

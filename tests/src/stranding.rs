@@ -6,13 +6,26 @@
 //! one row in twenty is left. Beside them must fit three quarters of the rows that fit into the twin, a fresh database
 //! to which the rows that are left were copied; and nine tenths of what an empty one takes once the tables are
 //! truncated.
+//!
+//! In a process of its own: a long operation of one database holds up the freeing of memory in all of them.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, reason = "what must not fail does not")]
 
 use remora::{Connection, Database, Error, Options, Result};
 
-/// Each pattern is tried with so much memory.
-const BUDGETS: [u64; 3] = [16 << 20, 48 << 20, 256 << 20];
+/// A pattern, and its name.
+pub type Pattern = (&'static str, fn(&mut Adversary));
+
+/// All patterns.
+pub const PATTERNS: [Pattern; 6] = [
+    ("interleaved sizes", interleaved_sizes),
+    ("every nth row stays", every_nth_row_stays),
+    ("texts grow and shrink", texts_grow_and_shrink),
+    ("tables come and go", tables_come_and_go),
+    ("indexes go and come", indexes_go_and_come),
+    ("generations grow", generations_grow),
+];
+
 /// The rows that tell how much fits: their texts have a kilobyte.
 const PROBE: Rows = Rows {
     table: "probe",
@@ -41,7 +54,9 @@ fn done<T>(sql: &str, result: Result<T>) -> T {
     result.unwrap_or_else(|error| panic!("{sql}: {error}; {:?}", error.detail()))
 }
 
-struct Adversary {
+/// A database that is full, and what is done to it.
+#[derive(Debug)]
+pub struct Adversary {
     conn: Connection,
     /// Tables of the pattern, in which key 0 is always there.
     tables: Vec<String>,
@@ -199,13 +214,15 @@ impl Adversary {
     }
 }
 
-fn at_every_budget(pattern: fn(&mut Adversary)) {
-    for budget in BUDGETS {
-        let empty = Adversary::new(budget).probe();
-        let mut adversary = Adversary::new(budget);
-        pattern(&mut adversary);
-        adversary.measure(empty);
-    }
+/// Tries a pattern with so many bytes of memory.
+///
+/// # Panics
+/// Where something fails that must not, or what was freed cannot be used.
+pub fn attempt((_, pattern): Pattern, budget: u64) {
+    let empty = Adversary::new(budget).probe();
+    let mut adversary = Adversary::new(budget);
+    pattern(&mut adversary);
+    adversary.measure(empty);
 }
 
 fn share(rows: i64, of: i64) -> f64 {
@@ -217,168 +234,150 @@ fn is_refusal(error: &Error) {
 }
 
 /// Small rows and large ones lie side by side; then one sort goes, and then the other.
-#[test]
-fn interleaved_sizes() {
-    at_every_budget(|adversary| {
-        let sorts = [("small", 1, 400), ("large", 96, 20)];
-        let sorts = sorts.map(|(table, words, batch)| Rows {
-            table,
-            words,
-            batch,
-        });
-        sorts.iter().for_each(|rows| adversary.make(rows.table));
-        let mut next = [0, 0];
-        'full: loop {
-            for (rows, next) in sorts.iter().zip(&mut next) {
-                if let Err(error) = adversary.insert(*rows, *next, rows.batch) {
-                    is_refusal(&error);
-                    break 'full;
-                }
-                *next += rows.batch;
-            }
-        }
-        adversary.check();
-        for (gone, rows) in [(0, sorts[1]), (1, sorts[0])] {
-            adversary.thin(sorts[gone].table);
-            let from = next[1 - gone];
-            next[1 - gone] += adversary.fill(rows, from);
-            adversary.check();
-        }
+fn interleaved_sizes(adversary: &mut Adversary) {
+    let sorts = [("small", 1, 400), ("large", 96, 20)];
+    let sorts = sorts.map(|(table, words, batch)| Rows {
+        table,
+        words,
+        batch,
     });
+    sorts.iter().for_each(|rows| adversary.make(rows.table));
+    let mut next = [0, 0];
+    'full: loop {
+        for (rows, next) in sorts.iter().zip(&mut next) {
+            if let Err(error) = adversary.insert(*rows, *next, rows.batch) {
+                is_refusal(&error);
+                break 'full;
+            }
+            *next += rows.batch;
+        }
+    }
+    adversary.check();
+    for (gone, rows) in [(0, sorts[1]), (1, sorts[0])] {
+        adversary.thin(sorts[gone].table);
+        let from = next[1 - gone];
+        next[1 - gone] += adversary.fill(rows, from);
+        adversary.check();
+    }
 }
 
 /// Of short rows every twentieth stays, where longer ones are to go.
-#[test]
-fn every_nth_row_stays() {
-    at_every_budget(|adversary| {
-        let mut from = 0;
-        adversary.make("mixed");
-        for words in [2, 8, 48, 200] {
-            let rows = Rows {
-                table: "mixed",
-                words,
-                batch: (40_000 / words).min(4000),
-            };
-            from += adversary.fill(rows, from);
-            adversary.check();
-            adversary.thin("mixed");
-            adversary.check();
-        }
-    });
+fn every_nth_row_stays(adversary: &mut Adversary) {
+    let mut from = 0;
+    adversary.make("mixed");
+    for words in [2, 8, 48, 200] {
+        let rows = Rows {
+            table: "mixed",
+            words,
+            batch: (40_000 / words).min(4000),
+        };
+        from += adversary.fill(rows, from);
+        adversary.check();
+        adversary.thin("mixed");
+        adversary.check();
+    }
 }
 
 /// Texts grow and shrink by UPDATE, some rows at a time.
-#[test]
-fn texts_grow_and_shrink() {
-    at_every_budget(|adversary| {
-        let rows = Rows {
-            table: "texts",
-            words: 16,
-            batch: 2000,
-        };
-        adversary.make("texts");
-        let count = adversary.fill(rows, 0);
-        adversary.run(&format!("DELETE FROM texts WHERE k >= {}", count / 3));
-        for words in [1, 40, 3, 100] {
-            for from in (0..count / 3).step_by(500) {
-                let sql = format!(
-                    "UPDATE texts SET v = repeat(md5(k::text), {words}) WHERE k >= {from} AND k < {from} + 500"
-                );
-                if let Err(error) = adversary.conn.execute(&sql, []) {
-                    is_refusal(&error);
-                    break;
-                }
+fn texts_grow_and_shrink(adversary: &mut Adversary) {
+    let rows = Rows {
+        table: "texts",
+        words: 16,
+        batch: 2000,
+    };
+    adversary.make("texts");
+    let count = adversary.fill(rows, 0);
+    adversary.run(&format!("DELETE FROM texts WHERE k >= {}", count / 3));
+    for words in [1, 40, 3, 100] {
+        for from in (0..count / 3).step_by(500) {
+            let sql = format!(
+                "UPDATE texts SET v = repeat(md5(k::text), {words}) WHERE k >= {from} AND k < {from} + 500"
+            );
+            if let Err(error) = adversary.conn.execute(&sql, []) {
+                is_refusal(&error);
+                break;
             }
-            adversary.check();
         }
-    });
+        adversary.check();
+    }
 }
 
 /// Tables come, each with an index, until none fits; every other one goes.
-#[test]
-fn tables_come_and_go() {
-    at_every_budget(|adversary| {
-        const NAMES: [&str; 24] = [
-            "t0", "t1", "t2", "t3", "t4", "t5", "t6", "t7", "t8", "t9", "t10", "t11", "t12", "t13",
-            "t14", "t15", "t16", "t17", "t18", "t19", "t20", "t21", "t22", "t23",
-        ];
-        for round in 0..ROUNDS {
-            let mut words = 1 + round;
-            for table in NAMES {
-                if adversary.tables.iter().any(|other| other == table) {
-                    continue;
-                }
-                adversary.make(table);
-                adversary.run(&format!("CREATE INDEX {table}_v ON {table} (v)"));
-                let rows = Rows {
-                    table,
-                    words,
-                    batch: 500,
-                };
-                // Two dozen of them would be twice the budget, with what an index takes.
-                let count = adversary.db.memory().budget as i64 / (24 * 32 * words);
-                if let Err(error) = adversary.insert(rows, 0, count) {
-                    is_refusal(&error);
-                    adversary.drop_table(table);
-                    break;
-                }
-                words += 1;
+fn tables_come_and_go(adversary: &mut Adversary) {
+    const NAMES: [&str; 24] = [
+        "t0", "t1", "t2", "t3", "t4", "t5", "t6", "t7", "t8", "t9", "t10", "t11", "t12", "t13",
+        "t14", "t15", "t16", "t17", "t18", "t19", "t20", "t21", "t22", "t23",
+    ];
+    for round in 0..ROUNDS {
+        let mut words = 1 + round;
+        for table in NAMES {
+            if adversary.tables.iter().any(|other| other == table) {
+                continue;
             }
-            adversary.check();
-            let gone: Vec<String> = adversary.tables.iter().step_by(2).cloned().collect();
-            gone.iter().for_each(|table| adversary.drop_table(table));
-        }
-    });
-}
-
-/// Indexes go where memory is full, and come again where nine rows in ten went.
-#[test]
-fn indexes_go_and_come() {
-    at_every_budget(|adversary| {
-        let rows = Rows {
-            table: "indexed",
-            words: 2,
-            batch: 4000,
-        };
-        adversary.make("indexed");
-        let indexes = [
-            "CREATE INDEX by_text ON indexed (v)",
-            "CREATE INDEX by_hash ON indexed USING HASH (v)",
-        ];
-        indexes.iter().for_each(|sql| adversary.run(sql));
-        let mut next = adversary.fill(rows, 0);
-        for _ in 0..ROUNDS / 2 {
-            adversary.check();
-            adversary.run("DROP INDEX by_text; DROP INDEX by_hash");
-            next += adversary.fill(rows, next);
-            adversary.check();
-            adversary.run("DELETE FROM indexed WHERE k % 10 <> 0");
-            indexes.iter().for_each(|sql| adversary.run(sql));
-            next += adversary.fill(rows, next);
-        }
-        adversary.check();
-    });
-}
-
-/// Rows of each generation are a little longer than those of the last, of which one in twenty stays.
-#[test]
-fn generations_grow() {
-    at_every_budget(|adversary| {
-        const TABLES: [&str; 6] = ["g0", "g1", "g2", "g3", "g4", "g5"];
-        for (age, table) in TABLES.into_iter().enumerate() {
-            let words = [6, 7, 9, 12, 16, 21][age];
             adversary.make(table);
+            adversary.run(&format!("CREATE INDEX {table}_v ON {table} (v)"));
             let rows = Rows {
                 table,
                 words,
-                batch: 2000,
+                batch: 500,
             };
-            adversary.fill(rows, 0);
-            adversary.check();
-            adversary.thin(table);
-            if age >= 2 {
-                adversary.drop_table(TABLES[age - 2]);
+            // Two dozen of them would be twice the budget, with what an index takes.
+            let count = adversary.db.memory().budget as i64 / (24 * 32 * words);
+            if let Err(error) = adversary.insert(rows, 0, count) {
+                is_refusal(&error);
+                adversary.drop_table(table);
+                break;
             }
+            words += 1;
         }
-    });
+        adversary.check();
+        let gone: Vec<String> = adversary.tables.iter().step_by(2).cloned().collect();
+        gone.iter().for_each(|table| adversary.drop_table(table));
+    }
+}
+
+/// Indexes go where memory is full, and come again where nine rows in ten went.
+fn indexes_go_and_come(adversary: &mut Adversary) {
+    let rows = Rows {
+        table: "indexed",
+        words: 2,
+        batch: 4000,
+    };
+    adversary.make("indexed");
+    let indexes = [
+        "CREATE INDEX by_text ON indexed (v)",
+        "CREATE INDEX by_hash ON indexed USING HASH (v)",
+    ];
+    indexes.iter().for_each(|sql| adversary.run(sql));
+    let mut next = adversary.fill(rows, 0);
+    for _ in 0..ROUNDS / 2 {
+        adversary.check();
+        adversary.run("DROP INDEX by_text; DROP INDEX by_hash");
+        next += adversary.fill(rows, next);
+        adversary.check();
+        adversary.run("DELETE FROM indexed WHERE k % 10 <> 0");
+        indexes.iter().for_each(|sql| adversary.run(sql));
+        next += adversary.fill(rows, next);
+    }
+    adversary.check();
+}
+
+/// Rows of each generation are a little longer than those of the last, of which one in twenty stays.
+fn generations_grow(adversary: &mut Adversary) {
+    const TABLES: [&str; 6] = ["g0", "g1", "g2", "g3", "g4", "g5"];
+    for (age, table) in TABLES.into_iter().enumerate() {
+        let words = [6, 7, 9, 12, 16, 21][age];
+        adversary.make(table);
+        let rows = Rows {
+            table,
+            words,
+            batch: 2000,
+        };
+        adversary.fill(rows, 0);
+        adversary.check();
+        adversary.thin(table);
+        if age >= 2 {
+            adversary.drop_table(TABLES[age - 2]);
+        }
+    }
 }

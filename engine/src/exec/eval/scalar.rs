@@ -112,14 +112,14 @@ pub(crate) fn eval_scalar<'a, R: Row + ?Sized>(
             let level = context.eval.memory.level();
             let values = values.collect::<Result<Vec<_>>>()?;
             let result = with_refs(&values, |refs| function.call(refs, &context.eval))?;
-            settled(result, expr.data_type, level, context)
+            settled(result, level, context)
         }
         ExprKind::Cast { input, explicit } => {
             let level = context.eval.memory.level();
             let input = eval_scalar(input, row, context)?;
             let result =
                 cast::cast_value(input.as_ref(), expr.data_type, *explicit, &context.eval)?;
-            settled(result, expr.data_type, level, context)
+            settled(result, level, context)
         }
         ExprKind::And(items) => connective(items, true, row, context).map(Datum::from),
         ExprKind::Or(items) => connective(items, false, row, context).map(Datum::from),
@@ -235,14 +235,14 @@ fn call<'a, R: Row + ?Sized>(
         }
         let refs = &refs[..arguments.len()];
         let result = apply(overload, refs, types, context)?;
-        settled(result, returns, level, context)
+        settled(result, level, context)
     } else {
         let values = arguments
             .iter()
             .map(|argument| eval_scalar(argument, row, context))
             .collect::<Result<Vec<_>>>()?;
         let result = with_refs(&values, |refs| apply(overload, refs, types, context))?;
-        settled(result, returns, level, context)
+        settled(result, level, context)
     }
 }
 
@@ -259,16 +259,12 @@ fn apply(
 }
 
 /// The result of a call whose arguments are gone, and all that was counted since `level` with them.
-#[inline]
-fn settled<'a>(
-    result: Value,
-    data_type: DataType,
-    level: u64,
-    context: &ExecContext,
-) -> Result<Datum<'a>> {
+#[inline(always)]
+fn settled<'a>(result: Value, level: u64, context: &ExecContext) -> Result<Datum<'a>> {
     let memory = &context.eval.memory;
+    let has_bytes = matches!(result, Value::Text(_) | Value::Bytea(_) | Value::Packed(..));
     // A number made of numbers, as most are, has nothing to settle.
-    if data_type.is_variable() || memory.level() != level {
+    if has_bytes || memory.level() != level {
         memory.settle(level, owned_bytes(&result))?;
     }
     Ok(Datum::Owned(result))

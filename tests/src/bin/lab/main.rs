@@ -37,6 +37,7 @@ mod notifications;
 mod once;
 mod peers;
 mod queue;
+mod stranding;
 mod tpch;
 
 use arguments::Arguments;
@@ -47,7 +48,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 /// A tool: its name, what it does, and the function that does it.
 type Tool = (&'static str, &'static str, fn(Arguments) -> Result<()>);
 
-const TOOLS: [Tool; 25] = [
+const TOOLS: [Tool; 26] = [
     ("beside", "another build of this lab, in turn", beside::run),
     (
         "budget",
@@ -128,6 +129,7 @@ const TOOLS: [Tool; 25] = [
     ),
     ("peers", "speed beside SQLite", peers::run),
     ("queue", "a table that workers take rows from", queue::run),
+    ("stranding", "an adversary of memory", stranding::run),
     ("tpch", "TPC-H, with its answers", tpch::run),
 ];
 
