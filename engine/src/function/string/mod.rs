@@ -11,11 +11,11 @@ pub(in crate::function) use trim::both as trimmed;
 use crate::error::{Error, Result, state};
 use crate::function::kernel::function;
 use crate::function::native::{Bytea, Integer, SqlType};
-use crate::function::{EvalContext, Overload, Work, joined, joined_texts, pieces_from_end};
+use crate::function::{
+    EvalContext, Overload, PIECE_BYTES, Work, check_size, joined, joined_texts, pieces_from_end,
+};
 use remora_storage::{Value, ValueRef};
-
-/// Bytes that are copied between two looks.
-const PIECE_BYTES: usize = 1 << 20;
+use std::borrow::Cow;
 
 fn invalid(message: impl Into<String>) -> Error {
     Error::new(state::INVALID_PARAMETER_VALUE, message)
@@ -139,21 +139,18 @@ fn rpad_blank(context: &EvalContext, text: &str, width: i32) -> Result<String> {
 
 fn repeat(context: &EvalContext, text: &str, count: i32) -> Result<String> {
     let count = count.max(0) as usize;
-    let size = context.room(text.len().checked_mul(count))?;
+    let size = check_size(text.len().checked_mul(count))?;
     if size <= PIECE_BYTES {
+        context.room(Some(size))?;
         return Ok(text.repeat(count));
     }
-    let in_piece = (PIECE_BYTES / text.len()).max(1);
-    // Before the piece is made, and before each is copied.
-    context.check()?;
-    let piece = text.repeat(in_piece);
-    let mut out = String::with_capacity(size);
-    for _ in 0..count / in_piece {
-        context.check()?;
-        out.push_str(&piece);
-    }
-    out.push_str(&piece[..size - out.len()]);
-    Ok(out)
+    let piece = match PIECE_BYTES / text.len() {
+        0 | 1 => Cow::Borrowed(text),
+        times => Cow::Owned(text.repeat(times)),
+    };
+    let (whole, rest) = (size / piece.len(), size % piece.len());
+    let pieces = std::iter::repeat_n(&*piece, whole).chain([&piece[..rest]]);
+    joined_texts(pieces, context)
 }
 
 fn replace(context: &EvalContext, text: &str, from: &str, to: &str) -> Result<String> {
