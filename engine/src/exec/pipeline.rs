@@ -251,7 +251,7 @@ impl<'t> Pipeline<'t> {
         Ok(batch)
     }
 
-    /// What an operator made. After the last of it nothing above runs again.
+    /// The output of an operator's step; after its last one nothing above runs again.
     fn output(&mut self, position: usize, step: Step) -> Batch {
         match step {
             Step::Done(output) | Step::More(output) => output,

@@ -4,7 +4,6 @@
 
 use super::kernel::{function, overload, scalar2, vector2};
 use super::like_pattern::LikePattern;
-use super::regex::escape_character;
 use super::string::lower;
 use super::{EvalContext, Operand, Overload, Work, native};
 use crate::error::{Error, Result};
@@ -161,6 +160,19 @@ const NOT_ANY_CASE: Like = Like {
     is_negated: true,
     ..ANY_CASE
 };
+
+/// The character of an ESCAPE clause; none in an empty text.
+///
+/// # Errors
+/// 22025.
+pub(super) fn escape_character(text: &str) -> Result<Option<char>> {
+    let mut characters = text.chars();
+    match (characters.next(), characters.next()) {
+        (first, None) => Ok(first),
+        _ => Err(sql_error!(INVALID_ESCAPE_SEQUENCE, "invalid escape string")
+            .with_hint("Escape string must be empty or one character.")),
+    }
+}
 
 /// A pattern with another escape character as one with the backslash.
 fn like_escape(context: &EvalContext, pattern: &str, escape: &str) -> Result<String> {

@@ -9,8 +9,8 @@ use crate::exec::cut::is_cut_for;
 use crate::exec::eval::Evaluator;
 use crate::exec::pipeline::{Operator, Step};
 use crate::exec::{BATCH_ROWS, ExecContext};
-use crate::function::BATCH_BYTES_MAX;
 use crate::function::table::{TableCallee, TableRows};
+use crate::function::{BATCH_BYTES_MAX, PIECE_BYTES};
 use crate::plan::Expr;
 use crate::plan::project_set::TableCall;
 use arrow_array::{ArrayRef, Int64Array, UInt32Array};
@@ -111,7 +111,14 @@ impl ProjectSet {
             progress.open.push(match null && call.function.is_strict() {
                 true => None,
                 false => {
-                    let values: Vec<_> = values.into_iter().map(ValueRef::to_owned).collect();
+                    let owned = |value: ValueRef<'_>| {
+                        // A copy of a long one takes a while.
+                        if value.bytes().is_some_and(|bytes| bytes.len() > PIECE_BYTES) {
+                            context.check()?;
+                        }
+                        Ok(value.to_owned())
+                    };
+                    let values = values.into_iter().map(owned).collect::<Result<Vec<_>>>()?;
                     Some(call.function.start(&values, &context.eval)?)
                 }
             });

@@ -13,7 +13,7 @@ pub(super) enum Layout {
     Pretty,
 }
 
-/// What stands before a line, once a level.
+/// Blanks before a line, once a level.
 const INDENT: &str = "    ";
 
 /// A container whose members are being written.

@@ -4,6 +4,7 @@ use super::matches::{Matches, single, whole};
 use super::{Flags, Groups, compiled, parts, similar};
 use crate::error::{Error, Result};
 use crate::function::kernel::function;
+use crate::function::like::escape_character;
 use crate::function::native::{Integer, SqlType, Text};
 use crate::function::{EvalContext, Overload, Work};
 use remora_storage::{Value, ValueRef};
@@ -146,7 +147,7 @@ fn first_part(text: &str, pattern: &str, context: &EvalContext) -> Result<Value>
 /// `substring(text FROM pattern FOR escape)`, of SQL's patterns.
 fn substring_similar(arguments: &[ValueRef<'_>], context: &EvalContext) -> Result<Value> {
     let call = Call { arguments };
-    let escape = similar::escape_character(call.text(2))?;
+    let escape = escape_character(call.text(2))?;
     let pattern = similar::to_regex(call.text(1), escape)?;
     first_part(call.text(0), &pattern, context)
 }
@@ -251,7 +252,7 @@ fn push_replacement(
 }
 
 fn similar_escape(pattern: &str, escape: &str) -> Result<String> {
-    similar::to_regex(pattern, similar::escape_character(escape)?)
+    similar::to_regex(pattern, escape_character(escape)?)
 }
 
 static OPERATORS: &[Overload] = &[

@@ -28,7 +28,6 @@ mod syntax;
 pub(super) use functions::FUNCTIONS;
 pub(super) use parts::{all_groups, split_parts};
 pub(crate) use prefix::prefix;
-pub(super) use similar::escape_character;
 
 use super::{EvalContext, Work};
 use crate::error::{Error, Result};

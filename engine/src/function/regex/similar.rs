@@ -62,19 +62,6 @@ fn too_many_marks() -> Error {
     )
 }
 
-/// The character of an ESCAPE clause; none in an empty text.
-///
-/// # Errors
-/// 22025.
-pub(in crate::function) fn escape_character(text: &str) -> Result<Option<char>> {
-    let mut characters = text.chars();
-    match (characters.next(), characters.next()) {
-        (first, None) => Ok(first),
-        _ => Err(sql_error!(INVALID_ESCAPE_SEQUENCE, "invalid escape string")
-            .with_hint("Escape string must be empty or one character.")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

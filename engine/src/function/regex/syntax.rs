@@ -123,14 +123,9 @@ struct Reader {
     tries: bool,
 }
 
-/// How often an atom comes.
-struct Count {
-    low: u32,
-    /// `None` for any number.
-    high: Option<u32>,
-    /// `{3}`, but not `{3,3}`: what the atom prefers is preferred.
-    is_fixed: bool,
-}
+/// How often an atom comes at least, and at most if that is bounded; and whether it leaves the preference to the atom,
+/// as `{3}` does, but not `{3,3}`.
+type Count = (u32, Option<u32>, bool);
 
 /// What an escape outside of brackets is.
 enum Escape {
@@ -218,7 +213,7 @@ impl Reader {
         let start = self.out.len();
         let (own, can_repeat) = self.atom()?;
         self.skip_nothing()?;
-        let Some(count) = self.quantifier()? else {
+        let Some((low, high, is_fixed)) = self.quantifier()? else {
             return Ok(own);
         };
         if !can_repeat {
@@ -231,20 +226,20 @@ impl Reader {
         // A place that is repeated, or nothing, needs brackets before the crate takes it.
         self.out.insert_str(start, "(?:");
         self.out.push(')');
-        match (count.low, count.high) {
+        match (low, high) {
             (0, None) => self.out.push('*'),
             (1, None) => self.out.push('+'),
             (0, Some(1)) => self.out.push('?'),
             (low, None) => self.out.push_str(&format!("{{{low},}}")),
             (low, Some(high)) => self.out.push_str(&format!("{{{low},{high}}}")),
         }
-        if count.is_fixed {
+        if is_fixed {
             return Ok(own);
         }
         if little {
             self.has_little = true;
             self.out.push('?');
-            if (count.low, count.high) == (1, Some(1)) {
+            if (low, high) == (1, Some(1)) {
                 // What is inside shall be short, which in the crate is for the quantifiers inside to say.
                 self.out.insert_str(start, "(?U:");
                 self.out.push(')');
@@ -271,11 +266,7 @@ impl Reader {
             _ => return Ok(None),
         };
         self.at += 1;
-        Ok(Some(Count {
-            low,
-            high,
-            is_fixed: false,
-        }))
+        Ok(Some((low, high, false)))
     }
 
     fn counted(&mut self) -> Result<Count> {
@@ -294,11 +285,7 @@ impl Reader {
         }
         match high {
             Some(high) if high < low => Err(invalid("invalid repetition count(s)")),
-            high => Ok(Count {
-                low,
-                high,
-                is_fixed,
-            }),
+            high => Ok((low, high, is_fixed)),
         }
     }
 

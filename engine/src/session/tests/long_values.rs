@@ -95,7 +95,7 @@ fn what_takes_long_is_no_constant_of_the_plan() {
     assert_eq!(number(&conn, &part(100_001)), 0);
 }
 
-/// What is the same for all rows is made once a batch, however long it is.
+/// A value that is the same for all rows is made once a batch, however long it is.
 #[test]
 fn a_long_constant_cuts_no_batch() {
     let (_db, conn) = small();

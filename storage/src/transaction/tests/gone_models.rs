@@ -66,7 +66,7 @@ fn a_row_that_comes_back_is_found() {
     check(SCHEDULES, || race(1));
 }
 
-/// What was read before the look began is not its to tell of.
+/// A look does not tell of entries that were read before it began.
 #[test]
 fn a_row_that_comes_back_amid_several_that_were_read_is_found() {
     check(SCHEDULES, || race(3));
