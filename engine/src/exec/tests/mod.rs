@@ -1,6 +1,7 @@
 //! Operators over rows written out, without a store underneath: small stories, and models that
 //! do the same with loops.
 
+mod cut;
 mod limits;
 mod model;
 mod store;

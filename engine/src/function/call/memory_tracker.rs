@@ -42,7 +42,7 @@ const KEPT: u64 = 4 << 20;
 /// The most that the values of one batch may take, and the part of the budget, if that is less.
 pub(crate) const BATCH_BYTES_MAX: u64 = 4 << 20;
 const BATCH_PART: u64 = 16;
-/// The longest value that is made while a plan is.
+/// While a plan is made, a value that is longer is work that asks whether to go on, and soon told not to.
 const IN_ADVANCE_BYTES_MAX: usize = 64 << 10;
 
 /// Counts the values of one statement; without an account (while a plan is made, in tests) nothing.

@@ -103,6 +103,7 @@ fn lengthened(members: Members<'_>, at: i64, new: &[u8], work: &Work<'_>) -> Res
     let count = usize::try_from(at).ok();
     let count = check_size(count.map(|count| count.saturating_mul(size_of::<&[u8]>())))?
         / size_of::<&[u8]>();
+    work.reach(count * size_of::<&[u8]>())?;
     elements.resize(count, NULL);
     elements.push(new);
     packed::pack_array(&elements, work)

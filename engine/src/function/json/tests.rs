@@ -187,6 +187,11 @@ proptest! {
     fn a_part_is_held_and_found(model in models()) {
         let whole = pack(&model.text());
         prop_assert!(contains(&whole, &whole, &EvalContext::default()).unwrap());
+        let names = get::names(&whole, &Work::unasked()).unwrap();
+        for name in ["", "a", "b", "ab", "x"] {
+            let exists = get::exists(&whole, name, &Work::unasked()).unwrap();
+            prop_assert_eq!(names.contains(name.as_bytes()), exists);
+        }
         if let Object(pairs) = model.canonical() {
             for (key, value) in pairs {
                 let part = get::field(&whole, &key, &Work::unasked()).unwrap().unwrap();
