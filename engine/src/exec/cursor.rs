@@ -6,6 +6,7 @@ use super::compile::{compile, compile_locking};
 use super::memory::Held;
 use super::pipeline::Pipeline;
 use super::scan::lock_rows::{Kept, Locker};
+use super::set::with::OwnedParts;
 use crate::error::{Error, Result};
 use crate::exec::Transaction;
 use crate::plan::{self, physical::PhysicalPlan};
@@ -33,6 +34,8 @@ pub(crate) struct Cursor {
     held: Held,
     /// Where it is recorded what is read, so that a commit can ask whether that is still so.
     recording: Option<ReadView>,
+    /// Where it is the statement's: the parts that it reads.
+    parts: Option<OwnedParts>,
 }
 
 impl Cursor {
@@ -54,6 +57,7 @@ impl Cursor {
             schema,
             context,
             held: Held::default(),
+            parts: None,
         })
     }
 
@@ -78,6 +82,7 @@ impl Cursor {
             held: Held::default(),
             // All has been read.
             recording: None,
+            parts: None,
         })
     }
 
@@ -89,6 +94,7 @@ impl Cursor {
             context: context.reading().with_own_memory(),
             held: Held::default(),
             recording: None,
+            parts: None,
         }
     }
 
@@ -107,6 +113,11 @@ impl Cursor {
             kept.push(Batch::new(batch.columns().to_vec(), many), context)?;
         }
         Ok(Self::of_kept(kept, schema, context))
+    }
+
+    /// Has the parts of the statement whose rows it gives, until it goes.
+    pub(crate) fn own(&mut self, parts: OwnedParts) {
+        self.parts = Some(parts);
     }
 
     /// Runs the query to its end and keeps what it gives: what it does beside that is done then, however

@@ -79,7 +79,7 @@ pub(crate) use point_read::{Also, PointRead};
 pub(crate) use referential::{Said, check_deferred, set_constraints};
 pub(crate) use scan::values::constants;
 pub(crate) use scroll::Scroll;
-pub(crate) use set::with::{Changing, Parts};
+pub(crate) use set::with::{Changing, OwnedParts, Parts};
 pub(crate) use transaction::Transaction;
 
 use crate::error::{Error, Result};

@@ -170,7 +170,7 @@ impl Limit {
     /// where that is something else.
     ///
     /// # Errors
-    /// 22023 where the cost is negative or above what the limit ever allows.
+    /// 22023 where the cost is negative or above what the limit ever allows, or no whole number where calls are counted.
     pub(crate) fn take(
         &self,
         before: Option<&Usage>,
@@ -240,8 +240,17 @@ impl Limit {
     }
 
     fn check_cost(&self, cost: f64) -> Result<()> {
+        let is_counted = matches!(self.rule, Rule::Quota(_));
         if cost >= 0.0 && cost <= self.cost_max() {
-            return Ok(());
+            return match is_counted && cost.fract() > 0.0 {
+                false => Ok(()),
+                true => Err(sql_error!(
+                    INVALID_PARAMETER_VALUE,
+                    "a call cannot cost {} where calls are counted",
+                    written(cost)
+                )
+                .with_hint("The cost is a whole number.")),
+            };
         }
         let error = sql_error!(
             INVALID_PARAMETER_VALUE,

@@ -258,6 +258,23 @@ fn numbers_that_make_no_limit_are_refused() {
     }
 }
 
+/// A part of a call would count as none.
+#[test]
+fn what_is_counted_costs_whole_numbers() {
+    let minute = Duration::from_secs(60);
+    for limit in [
+        Limit::sliding_window(5, minute),
+        Limit::fixed_window(5, minute),
+        Limit::sliding_log(5, minute),
+    ] {
+        let limit = limit.unwrap();
+        for cost in [0.5, 1.9] {
+            assert_eq!(limit.take(None, cost, 0).unwrap_err().sqlstate(), "22023");
+        }
+        limit.take(None, 5.0, 0).unwrap();
+    }
+}
+
 #[test]
 fn the_ends_of_time_are_no_trouble() {
     let limits = [
@@ -269,10 +286,14 @@ fn the_ends_of_time_are_no_trouble() {
     ];
     for limit in limits {
         let limit = limit.unwrap();
+        let cost = match limit.kind() {
+            Kind::Token | Kind::Leaky => 0.5,
+            _ => 1.0,
+        };
         for at in [i64::MIN + 1, 0, i64::MAX - 1] {
-            let (_, usage) = limit.take(None, 0.5_f64.max(0.0), at).unwrap();
+            let (_, usage) = limit.take(None, cost, at).unwrap();
             for later in [at, 0, i64::MAX - 1] {
-                limit.take(usage.as_ref(), 0.5, later).unwrap();
+                limit.take(usage.as_ref(), cost, later).unwrap();
             }
         }
     }

@@ -41,7 +41,12 @@ pub(in crate::exec) fn row_test(scan: Scan, context: &ExecContext) -> Option<Arc
     }
     // The statement's clock is read when it is asked first; its copy must not go by another time.
     context.eval.clock.statement_start();
-    let context = context.clone();
+    // And it outlives the statement, whose parts and profile go before.
+    let context = ExecContext {
+        with: None,
+        profiling: None,
+        ..context.clone()
+    };
     Some(Arc::new(FilterTest { scan, context }))
 }
 

@@ -25,6 +25,8 @@ use crate::plan::{Schema, Statement};
 use parking_lot::Mutex;
 use remora_storage::value::ColumnBuilder;
 use remora_storage::{ReadView, Value};
+use std::mem::replace;
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// The parts of a running statement.
@@ -34,6 +36,43 @@ pub(crate) struct Parts {
     view: ReadView,
     rows: Vec<(usize, Mutex<Rows>)>,
     noted: Mutex<Vec<TrackedChanges>>,
+}
+
+/// The parts of a statement, as long as it runs.
+///
+/// A part that reads another one holds all of them, and so itself. That ends here: whatever was not read to its end goes
+/// with the statement.
+#[derive(Debug)]
+pub(crate) struct OwnedParts(Arc<Parts>);
+
+impl OwnedParts {
+    /// For those who read them.
+    pub(crate) fn shared(&self) -> Arc<Parts> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl From<Parts> for OwnedParts {
+    fn from(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for OwnedParts {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl Drop for OwnedParts {
+    fn drop(&mut self) {
+        for (_, rows) in &self.rows {
+            let source = replace(&mut rows.lock().source, RowSource::Nothing);
+            drop(source);
+        }
+    }
 }
 
 /// The rows of a part, as far as they are there.

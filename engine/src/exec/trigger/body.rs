@@ -7,7 +7,7 @@ use super::DEPTH_MAX;
 use crate::error::{Error, Result, state};
 use crate::exec::Transaction;
 use crate::exec::batch::Batch;
-use crate::exec::set::with::{Changing, Parts};
+use crate::exec::set::with::{Changing, OwnedParts, Parts};
 use crate::function::cast::cast_value;
 use crate::function::is_ignored;
 use crate::plan::Statement;
@@ -142,9 +142,9 @@ fn with_parts(
             parts.give(id, rows.clone());
         }
     }
-    let parts = Arc::new(parts);
+    let parts = OwnedParts::from(parts);
     let context = ExecContext {
-        with: Some(Arc::clone(&parts)),
+        with: Some(parts.shared()),
         ..context.clone()
     };
     let Some(with) = &planned.with else {

@@ -24,23 +24,23 @@ mod range;
 mod rank;
 mod section;
 
-use super::batch::{Batch, internal};
+use super::batch::Batch;
 use super::eval::Evaluator;
 use super::memory::Held;
 use super::pipeline::{Pipeline, Source};
 use super::{BATCH_ROWS, ExecContext};
 use crate::error::Result;
 use crate::function::CallTypes;
-use crate::function::aggregate::FrameContext;
+use crate::function::aggregate::{FrameContext, FrameRows};
 use crate::function::cast::cast_array;
 use crate::function::window::WindowFunction;
 use crate::plan::window::{Callee, Window, WindowCall};
 use arrow_array::{Array, ArrayRef, BooleanArray};
-use arrow_buffer::NullBuffer;
 use frame::{Frames, Framing};
 use remora_storage::DataType;
 use section::{Section, Sections};
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::ops::Range;
 
 /// Rows with the results of their windows.
 #[derive(Debug)]
@@ -173,48 +173,61 @@ impl Call {
         held: &mut Held,
         context: &ExecContext,
     ) -> Result<ArrayRef> {
-        let arguments = self.arguments.iter();
-        let arguments = arguments.map(|argument| argument.array(&section.batch, context));
-        let arguments = arguments.collect::<Result<Vec<_>>>()?;
         held.grow(RESULT_BYTES * section.batch.rows, context)?;
         match (&self.callee, frames) {
             (Callee::Aggregate(aggregate), Some(frames)) => {
-                let arguments = self.filtered(arguments, section, context)?;
+                let (batch, frame_rows) = self.filtered(&section.batch, frames, context)?;
+                let arguments = Evaluator::arrays(&self.arguments, &batch, context)?;
                 let accumulator = aggregate.start(|| self.types());
                 let mut frame_context = FrameContext {
                     eval: &context.eval,
                     reserve: &mut |bytes| held.grow(bytes, context),
                 };
                 let results =
-                    accumulator.over_frames(&frames.distinct, &arguments, &mut frame_context)?;
+                    accumulator.over_frames(&frame_rows, &arguments, &mut frame_context)?;
                 self.fit(frames.spread(results)?, aggregate.returns(), context)
             }
-            (Callee::Window(function), frames) => match rank::ranking(*function) {
-                Some(ranking) => ranking(section, &arguments),
-                None => pick::pick(*function, &arguments, section, frames),
-            },
+            (Callee::Window(function), frames) => {
+                let arguments = Evaluator::arrays(&self.arguments, &section.batch, context)?;
+                match rank::ranking(*function) {
+                    Some(ranking) => ranking(section, &arguments),
+                    None => pick::pick(*function, &arguments, section, frames),
+                }
+            }
             (Callee::Aggregate(_), None) => unreachable!("aggregates need frames"),
         }
     }
 
-    /// The arguments, NULL where the filter is not true: aggregates take no notice of NULL.
-    fn filtered(
+    /// The rows for which the filter is true, and the frames over these.
+    fn filtered<'f>(
         &self,
-        mut arguments: Vec<ArrayRef>,
-        section: &Section,
+        batch: &Batch,
+        frames: &'f Frames,
         context: &ExecContext,
-    ) -> Result<Vec<ArrayRef>> {
+    ) -> Result<(Batch, Cow<'f, [FrameRows]>)> {
         let Some(filter) = &self.filter else {
-            return Ok(arguments);
+            return Ok((batch.clone(), Cow::Borrowed(&frames.distinct)));
         };
-        let keep = filter.truth(&section.batch, context)?.yes;
-        if arguments.is_empty() {
-            let nulls = Some(NullBuffer::new(keep.clone()));
-            return Ok(vec![Arc::new(BooleanArray::new(keep, nulls))]);
+        let keep = filter.truth(batch, context)?.yes;
+        // For each row, and for the end, how many rows before it are kept.
+        let mut numbers = Vec::with_capacity(batch.rows + 1);
+        let mut number = 0_u32;
+        numbers.push(number);
+        for is_kept in &keep {
+            number += u32::from(is_kept);
+            numbers.push(number);
         }
-        let drop = BooleanArray::new(!&keep, None);
-        arguments[0] = arrow_select::nullif::nullif(&arguments[0], &drop).map_err(internal)?;
-        Ok(arguments)
+        let kept = |rows: &Range<u32>| numbers[rows.start as usize]..numbers[rows.end as usize];
+        let of_frame = |frame: &FrameRows| FrameRows {
+            before: kept(&frame.before),
+            own: (frame.own)
+                .filter(|row| keep.value(*row as usize))
+                .map(|row| numbers[row as usize]),
+            after: kept(&frame.after),
+        };
+        let frames = frames.distinct.iter().map(of_frame).collect();
+        let batch = batch.filter(&BooleanArray::new(keep, None))?;
+        Ok((batch, Cow::Owned(frames)))
     }
 
     /// min and max keep the modifier of their argument, which the accumulator may not know.

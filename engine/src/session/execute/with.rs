@@ -7,10 +7,9 @@
 use super::dispatch::{self, Done, Output, Pipe, Running};
 use crate::error::Result;
 use crate::exec::Transaction;
-use crate::exec::{Changing, Parts};
+use crate::exec::{Changing, OwnedParts, Parts};
 use crate::plan::with::With;
 use crate::session::plans::call::Call;
-use std::sync::Arc;
 
 /// Runs a statement and its parts. On error the caller undoes.
 #[cold]
@@ -21,12 +20,16 @@ pub(in crate::session) fn run(
     call: &mut Call,
     pipe: &mut Pipe<'_>,
 ) -> Result<Done> {
-    let parts = Arc::new(Parts::new(Some(with), tx.view()));
-    call.context.with = Some(Arc::clone(&parts));
+    let parts = OwnedParts::from(Parts::new(Some(with), tx.view()));
+    call.context.with = Some(parts.shared());
     let mut changing = Changing::new(with, &parts);
     let done = run_all(&mut changing, running, with, (tx, call, pipe));
     call.context.with = None;
-    done
+    let mut done = done?;
+    if let Output::Cursor(cursor) = &mut done.output {
+        cursor.own(parts);
+    }
+    Ok(done)
 }
 
 fn run_all(

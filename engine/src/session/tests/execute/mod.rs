@@ -19,3 +19,4 @@ mod phantoms;
 mod reads;
 mod row_effects;
 mod unlogged;
+mod with;
