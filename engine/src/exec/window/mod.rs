@@ -176,7 +176,7 @@ impl Call {
         held.grow(RESULT_BYTES * section.batch.rows, context)?;
         match (&self.callee, frames) {
             (Callee::Aggregate(aggregate), Some(frames)) => {
-                let (batch, frame_rows) = self.filtered(&section.batch, frames, context)?;
+                let (batch, frame_rows) = self.filtered(&section.batch, frames, held, context)?;
                 let arguments = Evaluator::arrays(&self.arguments, &batch, context)?;
                 let accumulator = aggregate.start(|| self.types());
                 let mut frame_context = FrameContext {
@@ -203,12 +203,17 @@ impl Call {
         &self,
         batch: &Batch,
         frames: &'f Frames,
+        held: &mut Held,
         context: &ExecContext,
     ) -> Result<(Batch, Cow<'f, [FrameRows]>)> {
         let Some(filter) = &self.filter else {
             return Ok((batch.clone(), Cow::Borrowed(&frames.distinct)));
         };
         let keep = filter.truth(batch, context)?.yes;
+        held.grow(
+            size_of::<u32>() * batch.rows + size_of_val(&frames.distinct[..]),
+            context,
+        )?;
         // For each row, and for the end, how many rows before it are kept.
         let mut numbers = Vec::with_capacity(batch.rows + 1);
         let mut number = 0_u32;

@@ -336,6 +336,17 @@ mod tests {
         assert!(tracker.take_cut());
         assert!(!tracker.take_cut(), "asked once");
         tracker.take(5 << 20).unwrap();
+        tracker.back_to(0);
+        let beside_a_constant = |bytes| {
+            tracker.capped(|| {
+                tracker.settle_beside_cap(0, 8 << 20)?;
+                tracker.take(bytes)
+            })
+        };
+        beside_a_constant(3 << 20).unwrap();
+        tracker.back_to(0);
+        beside_a_constant(5 << 20).unwrap_err();
+        assert!(tracker.take_cut());
     }
 
     #[test]

@@ -19,9 +19,8 @@
 //! A value says where it ends. No byte tells how long a container is: a member is replaced without touching
 //! anything but the container's count, and found by passing over those before it.
 
-use super::{MEMBER_WORK, number};
-
 use super::parse::{DEPTH_MAX, too_deep};
+use super::{MEMBER_WORK, number};
 use crate::error::{Error, Result};
 use crate::function::{Work, sorted};
 

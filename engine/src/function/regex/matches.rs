@@ -7,7 +7,11 @@ use std::ops::Range;
 
 /// Letters of a function that looks at one match only.
 pub(super) fn single(letters: &str, function: &str, context: &EvalContext) -> Result<Flags> {
-    let flags = Flags::parse(letters, context)?;
+    one_match(Flags::parse(letters, context)?, function)
+}
+
+/// 22023 where every match is asked for.
+pub(super) fn one_match(flags: Flags, function: &str) -> Result<Flags> {
     match flags.global {
         false => Ok(flags),
         true => {

@@ -1,6 +1,6 @@
 //! What regular expressions cut out of texts: the groups of matches, and what stands between matches.
 
-use super::matches::{Matches, single};
+use super::matches::{Matches, one_match, single};
 use super::{Flags, Groups, compiled};
 use crate::error::Result;
 use crate::function::array::{PARTS_MAX, TEXT, TEXTS, builder_of, push, too_large};
@@ -50,7 +50,8 @@ fn groups_of(text: &str, groups: &Groups) -> Value {
 
 fn first_groups(call: &GenericCall<'_>) -> Result<Value> {
     let (text, pattern) = (text_at(call.values, 0), text_at(call.values, 1));
-    let flags = single(text_at(call.values, 2), "regexp_match", call.context)
+    let flags = Flags::parse(text_at(call.values, 2), call.context)?;
+    let flags = one_match(flags, "regexp_match")
         .map_err(|error| error.with_hint("Use the regexp_matches function instead."))?;
     let (regex, work) = (compiled(pattern, flags)?, Work::new(call.context));
     let found = Matches::from(regex.over(text, &work), 1)
